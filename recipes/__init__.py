@@ -1,0 +1,1 @@
+"""Recipes: from data to a bundle, one file each."""

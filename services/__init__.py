@@ -1,0 +1,1 @@
+"""The microservices; each runs as ``python -m services.NAME`` and imports no other."""
