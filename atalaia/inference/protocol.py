@@ -1,0 +1,148 @@
+"""Open Inference Protocol v2 requests and responses: decoding with reasons, typed structs.
+
+A request is decoded in two tiers. `TensorRequest` is the common shape, one tensor of plain numbers,
+checked and converted in C; whatever does not fit it is decoded as the general `InferRequest`, which knows
+every shape and names what is wrong.
+"""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from atalaia.bundles.manifest import Datatype
+from atalaia.errors import FieldProblem, InvalidInput, NotReadable
+
+ParameterValue = str | int | float | bool
+
+
+class InferInput(msgspec.Struct, omit_defaults=True):
+    """One input tensor; ``data`` is row-major, nested or flat."""
+
+    name: str
+    shape: list[int]
+    datatype: Datatype
+    data: list[Any]
+    parameters: dict[str, Any] | None = None
+
+
+class InferRequest(msgspec.Struct, omit_defaults=True):
+    """An inference request; unknown members are ignored."""
+
+    inputs: list[InferInput]
+    id: str | None = None
+    parameters: dict[str, ParameterValue] | None = None
+    outputs: list[Any] | None = None
+
+
+class TensorInput(msgspec.Struct, gc=False):
+    """One ``[n, d]`` tensor of plain numbers."""
+
+    name: str
+    shape: tuple[int, int]
+    datatype: Datatype
+    data: list[float | list[float]]
+
+
+class TensorRequest(msgspec.Struct, gc=False):
+    """A request of one tensor of plain numbers, the shape the hot path is made for."""
+
+    inputs: tuple[TensorInput]
+    id: str | None = None
+    parameters: dict[str, ParameterValue] | None = None
+
+
+class OutputTensor(msgspec.Struct, omit_defaults=True):
+    """One output tensor."""
+
+    name: str
+    datatype: Datatype
+    shape: list[int]
+    data: list[Any]
+
+
+class InferResponse(msgspec.Struct, omit_defaults=True):
+    """An inference response, or the error in its place: the value of `predictions`, `replies`, `results`."""
+
+    model_name: str | None = None
+    model_version: str | None = None
+    id: str | None = None
+    parameters: dict[str, ParameterValue] | None = None
+    outputs: list[OutputTensor] = []
+    error: str | None = None
+
+    def output(self, name: str) -> list[Any] | None:
+        """The flat data of the output called ``name``, None where there is none."""
+        return next((output.data for output in self.outputs if output.name == name), None)
+
+
+_tensor_decoder = msgspec.json.Decoder(TensorRequest)
+_general_decoder = msgspec.json.Decoder(InferRequest)
+_response_decoder = msgspec.json.Decoder(InferResponse)
+_WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?$", re.DOTALL)
+
+
+def decode_tensor(body: bytes) -> TensorRequest | None:
+    """The request where it is one tensor of plain numbers, None where it is anything else."""
+    try:
+        return _tensor_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def decode_request(body: bytes) -> InferRequest:
+    """Any request.
+
+    Raises
+    ------
+    NotReadable
+        not JSON, or not an object.
+    InvalidInput
+        JSON, but not an inference request: the member at fault is named.
+    """
+    try:
+        return _general_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise explain_decode_error(body, error) from error
+
+
+def decode_response(body: bytes) -> InferResponse:
+    """A response written by the scorer."""
+    return _response_decoder.decode(body)
+
+
+def explain_decode_error(body: bytes, error: Exception) -> NotReadable | InvalidInput:
+    """What to tell whoever sent ``body``, which msgspec refused with ``error``.
+
+    NaN, Infinity and numbers too large for a float are not JSON; where nothing else is wrong with the
+    body it is a matter of the input (422), not of the document (400).
+    """
+    if isinstance(error, msgspec.ValidationError) and "out of range" not in str(error):
+        match = _WHERE.match(str(error))
+        what, path = (match["what"], match["path"]) if match else (str(error), None)
+        if path is None and not body.lstrip().startswith(b"{"):
+            return NotReadable(f"the body must be a JSON object: {what}")
+        return InvalidInput(
+            [FieldProblem(field=path or "body", problem=what, expected="an inference request")]
+        )
+    found: list[str] = []
+
+    def constant(token: str) -> None:
+        found.append(token)
+
+    def number(token: str) -> float:
+        value = float(token)
+        if value in (float("inf"), float("-inf")):
+            found.append(token)
+        return value
+
+    try:
+        json.loads(body, parse_constant=constant, parse_float=number)
+    except (ValueError, RecursionError, UnicodeDecodeError):
+        return NotReadable(f"the body is not JSON: {error}")
+    if not found:
+        return NotReadable(f"the body cannot be read: {error}")
+    return InvalidInput(
+        [FieldProblem(field="body", problem=f"{found[0]} is not a finite number", expected="finite numbers")]
+    )

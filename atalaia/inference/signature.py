@@ -1,0 +1,287 @@
+"""What a model takes: requests checked against it become rows, or a refusal that names every field."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from atalaia.bundles.manifest import ContextColumn, Feature, Manifest
+from atalaia.errors import FieldProblem, InvalidInput
+from atalaia.inference.columns import (
+    cast_to_served,
+    expectation,
+    parse_time,
+    read_numbers,
+    read_strings,
+    read_times,
+    unfit,
+)
+from atalaia.inference.protocol import InferInput, InferRequest
+from atalaia.inference.rows import FloatArray, IntArray, Rows
+
+EVENT_TIME = "event_time"
+
+
+class Signature:
+    """The features and context columns of a model, ready to check requests.
+
+    Parameters
+    ----------
+    manifest : the bundle's own word on its features
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.features = manifest.features
+        self.context = manifest.context
+        self.numeric = tuple(feature for feature in manifest.features if feature.numeric)
+        self.all_numeric = len(self.numeric) == len(manifest.features)
+        self._features = {feature.name: feature for feature in manifest.features}
+        self._context = {column.name: column for column in manifest.context}
+        self._datatypes = [feature.datatype for feature in self.numeric]
+        self._one_datatype = self._datatypes[0] if len(set(self._datatypes)) == 1 else None
+        self._context_required = any(column.required for column in manifest.context)
+
+    @property
+    def takes_tensor(self) -> bool:
+        """Whether a request may be one tensor and nothing else."""
+        return self.all_numeric and not self._context_required
+
+    def rows_of_matrix(self, matrix: FloatArray) -> Rows | None:
+        """Rows ``(n, d)`` of plain numbers, cast to what is served; None where some value does not fit."""
+        served = self._cast(matrix)
+        if self._one_datatype in ("FP32", "FP64", "FP16"):
+            fits = bool(np.isfinite(served).all())
+        else:
+            fits = not any(unfit(matrix[:, j], datatype).any() for j, datatype in enumerate(self._datatypes))
+        return Rows(numeric=served) if fits else None
+
+    def rows(self, request: InferRequest) -> Rows:
+        """Rows of any request.
+
+        Raises
+        ------
+        InvalidInput
+            naming each feature that is missing, unknown, wrongly typed or shaped.
+        """
+        problems: list[FieldProblem] = []
+        tensors = {tensor.name: tensor for tensor in request.inputs}
+        if len(tensors) < len(request.inputs):
+            problems.append(FieldProblem("inputs", "an input is given twice", "each name once"))
+        matrix = self._matrix_input(request.inputs)
+        columns = self._columns(tensors, matrix, problems)
+        n = self._row_count(columns, problems)
+        raise_if_any(problems)
+        times = columns.pop(EVENT_TIME, None)
+        return self._read(columns, n, self._event_times(times, request, n, problems), problems)
+
+    def rows_of_instances(self, instances: Sequence[object]) -> Rows:
+        """Rows of plain JSON: objects of feature and context values, or arrays in feature order.
+
+        Raises
+        ------
+        InvalidInput
+            naming each field and row at fault.
+        """
+        problems: list[FieldProblem] = []
+        if not instances:
+            raise InvalidInput([FieldProblem("instances", "no rows", "at least one row")])
+        names = [*self._features, *self._context, EVENT_TIME]
+        columns: dict[str, list[Any]] = {name: [] for name in names}
+        given: set[str] = set()
+        for row, instance in enumerate(instances):
+            values = self._instance(instance, row, problems)
+            given |= values.keys()
+            for name in names:
+                columns[name].append(values.get(name))
+        raise_if_any(problems)
+        kept = {name: data for name, data in columns.items() if name in self._features or name in given}
+        times = kept.pop(EVENT_TIME, None)
+        if times is not None and None in times:
+            raise InvalidInput(
+                [FieldProblem(EVENT_TIME, "given for some rows only", "a time for every row or for none")]
+            )
+        event_times = None if times is None else read_times(times, problems)
+        return self._read(kept, len(instances), event_times, problems)
+
+    def _read(
+        self, columns: dict[str, list[Any]], n: int, times: IntArray | None, problems: list[FieldProblem]
+    ) -> Rows:
+        numeric = np.empty((n, len(self.numeric)), np.float64)
+        for j, feature in enumerate(self.numeric):
+            numeric[:, j] = read_numbers(
+                feature, columns[feature.name], missing=feature.missing, problems=problems
+            )
+        strings = {
+            feature.name: read_strings(
+                feature, columns[feature.name], missing=feature.missing, problems=problems
+            )
+            for feature in self.features
+            if not feature.numeric
+        }
+        context = {
+            column.name: self._read_context(column, columns[column.name], problems)
+            for column in self.context
+            if column.name in columns
+        }
+        raise_if_any(problems)
+        return Rows(numeric=numeric, strings=strings, context=context, event_time_ms=times)
+
+    def _matrix_input(self, inputs: list[InferInput]) -> InferInput | None:
+        """The tensor that holds all features, where there is one."""
+        others = [
+            tensor for tensor in inputs if tensor.name not in self._context and tensor.name != EVENT_TIME
+        ]
+        if len(others) != 1 or not self.all_numeric:
+            return None
+        tensor = others[0]
+        is_column = tensor.name in self._features and (
+            len(tensor.shape) < 2 or tensor.shape[1] != len(self.features)
+        )
+        return None if is_column else tensor
+
+    def _columns(
+        self, tensors: dict[str, InferInput], matrix: InferInput | None, problems: list[FieldProblem]
+    ) -> dict[str, list[Any]]:
+        columns: dict[str, list[Any]] = {}
+        for name, tensor in tensors.items():
+            if tensor is matrix:
+                columns.update(self._split(tensor, problems))
+            elif (column := self._features.get(name) or self._context.get(name)) or name == EVENT_TIME:
+                _check_kind(tensor, column, problems)
+                columns[name] = _flat(tensor, width=1, problems=problems)
+            else:
+                expected = f"one of {', '.join([*self._features, *self._context, EVENT_TIME])}"
+                problems.append(FieldProblem(name, "unknown input", expected))
+        for feature in self.features:
+            if feature.name not in columns and not (matrix and problems):
+                expected = f"{expectation(feature, missing=feature.missing)} in every row"
+                problems.append(FieldProblem(feature.name, "missing", expected))
+        problems.extend(
+            FieldProblem(column.name, "missing", expectation(column, missing=False))
+            for column in self.context
+            if column.required and column.name not in columns
+        )
+        return columns
+
+    def _split(self, tensor: InferInput, problems: list[FieldProblem]) -> dict[str, list[Any]]:
+        """Columns of the one tensor that holds all features."""
+        width = len(self.features)
+        _check_kind(tensor, self.features[0], problems)
+        flat = _flat(tensor, width=width, problems=problems)
+        return {feature.name: flat[j::width] for j, feature in enumerate(self.features)}
+
+    def _row_count(self, columns: dict[str, list[Any]], problems: list[FieldProblem]) -> int:
+        counts = {name: len(data) for name, data in columns.items()}
+        n = next(iter(counts.values()), 0)
+        if not problems:
+            if any(count != n for count in counts.values()):
+                listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
+                problems.append(
+                    FieldProblem("inputs", f"row counts differ ({listed})", "the same number of rows")
+                )
+            elif n == 0:
+                problems.append(FieldProblem("inputs", "no rows", "at least one row"))
+        return n
+
+    def _event_times(
+        self, given: list[Any] | None, request: InferRequest, n: int, problems: list[FieldProblem]
+    ) -> IntArray | None:
+        if given is not None:
+            return read_times(given, problems)
+        return parameter_event_times(request.parameters, n, problems)
+
+    def _read_context(
+        self, column: ContextColumn, data: list[Any], problems: list[FieldProblem]
+    ) -> npt.NDArray[Any]:
+        read = read_numbers if column.numeric else read_strings
+        return read(column, data, missing=not column.required, problems=problems)
+
+    def _instance(self, instance: object, row: int, problems: list[FieldProblem]) -> dict[str, Any]:
+        if isinstance(instance, dict):
+            known = {*self._features, *self._context, EVENT_TIME}
+            for name in instance.keys() - known:
+                if len(problems) < 20:
+                    problems.append(
+                        FieldProblem(
+                            str(name)[:100], "unknown feature", f"one of {', '.join(sorted(known))}", row
+                        )
+                    )
+            self._require(instance, row, problems)
+            return instance
+        if isinstance(instance, list) and len(instance) == len(self.features):
+            return dict(zip(self._features, instance, strict=True))
+        width = f"an object, or an array of {len(self.features)} values in feature order"
+        got = f"{len(instance)} values" if isinstance(instance, list) else type(instance).__name__
+        if len(problems) < 20:
+            problems.append(FieldProblem("instances", got, width, row))
+        return {}
+
+    def _require(self, instance: dict[str, Any], row: int, problems: list[FieldProblem]) -> None:
+        required: list[Feature | ContextColumn] = [
+            feature for feature in self.features if not feature.missing
+        ]
+        required += [column for column in self.context if column.required]
+        for column in required:
+            if column.name not in instance and len(problems) < 20:
+                problems.append(FieldProblem(column.name, "missing", expectation(column, missing=False), row))
+
+    def _cast(self, matrix: FloatArray) -> FloatArray:
+        if self._one_datatype is not None:
+            return cast_to_served(matrix, self._one_datatype)
+        return np.column_stack(
+            [cast_to_served(matrix[:, j], datatype) for j, datatype in enumerate(self._datatypes)]
+        )
+
+
+def parameter_event_times(
+    parameters: dict[str, Any] | None, n: int, problems: list[FieldProblem]
+) -> IntArray | None:
+    """The event time in ``parameters.event_time`` for each of ``n`` rows, None where there is none."""
+    if not parameters or EVENT_TIME not in parameters:
+        return None
+    try:
+        return np.full(n, parse_time(parameters[EVENT_TIME]), np.int64)
+    except ValueError:
+        problems.append(
+            FieldProblem("parameters.event_time", "not a time", "RFC 3339, such as 2026-01-31T12:00:00Z")
+        )
+        return None
+
+
+def raise_if_any(problems: list[FieldProblem]) -> None:
+    """Refuse with all problems found."""
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _check_kind(
+    tensor: InferInput, column: Feature | ContextColumn | None, problems: list[FieldProblem]
+) -> None:
+    """Strings where numbers are due, or the other way round, are told once, by the tensor's datatype."""
+    wants_bytes = column is None or not column.numeric
+    if (tensor.datatype == "BYTES") != wants_bytes:
+        expected = "BYTES" if wants_bytes else "a numeric datatype such as FP32"
+        problems.append(FieldProblem(tensor.name, f"datatype {tensor.datatype}", expected))
+
+
+def _flat(tensor: InferInput, *, width: int, problems: list[FieldProblem]) -> list[Any]:
+    """Row-major values of ``tensor``, whose shape has to be ``[n, width]`` (or ``[n]`` for one column)."""
+    shape = tensor.shape
+    expected = f"[n, {width}]" if width > 1 else "[n] or [n, 1]"
+    shaped = len(shape) == 2 and shape[1] == width if width > 1 or len(shape) == 2 else len(shape) == 1
+    if not shaped or any(size < 0 for size in shape):
+        problems.append(FieldProblem(tensor.name, f"shape {shape}", f"shape {expected}"))
+        return []
+    data = tensor.data
+    if data and isinstance(data[0], list):
+        if any(not isinstance(row, list) or len(row) != width for row in data):
+            problems.append(FieldProblem(tensor.name, "rows of differing length", f"{width} values a row"))
+            return []
+        data = [value for row in data for value in row]
+    if len(data) != shape[0] * width:
+        problems.append(
+            FieldProblem(tensor.name, f"{len(data)} values", f"{shape[0] * width} values for shape {shape}")
+        )
+        return []
+    return data

@@ -1,0 +1,133 @@
+"""Settings: from ``ATALAIA_<PART>__<NAME>``, else ``atalaia.toml``, else the defaults here.
+
+Read once, at an entry point, with `load`; everything below takes what it needs as arguments.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from atalaia.durations import parse_duration
+from atalaia.errors import SettingsError
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[
+    float,
+    BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value),
+    Field(gt=0),
+]
+"""A number of seconds, or a duration such as ``5s``."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(_Part):
+    """Where Kafka is and how its topics are made; without ``bootstrap_servers`` ``atalaia up`` starts one."""
+
+    bootstrap_servers: str | None = None
+    port: Port = 9092
+    controller_port: Port = 9093
+    topic_prefix: str = "atalaia."
+    replication_factor: int = Field(1, ge=1)
+    client: dict[str, str] = {}
+    """Further librdkafka properties (security, for example), given to every client."""
+
+
+class RedisSettings(_Part):
+    """Where Redis is; without ``url`` ``atalaia up`` starts one."""
+
+    url: str | None = None
+    port: Port = 6379
+
+
+class BundlesSettings(_Part):
+    """Where deployed bundles are kept; without ``store`` they are served from where they lie."""
+
+    store: Path | None = None
+
+
+class GatewaySettings(_Part):
+    """The HTTP side."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    url: str | None = None
+    """Where clients of the command line find the gateway."""
+    deadline: Seconds = 5.0
+    max_in_flight: int = Field(2000, ge=1)
+    max_body_bytes: int = Field(1_000_000, ge=1_000)
+    max_rows: int = Field(5_000, ge=1)
+    log_inputs: bool = False
+    log_predictions: bool = False
+    drain: Seconds = 10.0
+
+
+class ScorerSettings(_Part):
+    """The loop that scores."""
+
+    replica: int = Field(0, ge=0)
+    """Makes the transactional id; a stable number per replica."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port = 9101
+    commit_interval: Seconds = 0.1
+    commit_rows: int = Field(10_000, ge=1)
+    collect_garbage: bool = False
+    """True leaves Python's cyclic collector as it is, to measure what taming it gives."""
+
+
+class Settings(BaseSettings):
+    """All settings, by part."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ATALAIA_",
+        env_nested_delimiter="__",
+        toml_file="atalaia.toml",
+        frozen=True,
+        extra="forbid",
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    bundles: BundlesSettings = BundlesSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    scorer: ScorerSettings = ScorerSettings()
+    data_dir: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file; no dotenv, no secrets folder."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process.
+
+    Raises
+    ------
+    SettingsError
+        naming each setting that is wrong, with its environment variable.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"ATALAIA_{'__'.join(str(part).upper() for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise SettingsError(f"settings are wrong: {wrong}") from error
