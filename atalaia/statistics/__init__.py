@@ -1,0 +1,1 @@
+"""Statistics as data: arrays and figures in, arrays and figures out. Pure."""
