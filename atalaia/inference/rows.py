@@ -18,8 +18,8 @@ class Rows:
 
     ``numeric`` is float64 ``(n, k)``: the numeric features in signature order, already cast to the served
     datatype and back, NaN where missing. ``strings`` holds each BYTES feature as str or None ``(n,)``,
-    ``context`` each context column (float64 with NaN, or str or None). ``event_time_ms`` is None where
-    the request carries no time of its own.
+    ``context`` every declared context column (float64 with NaN, or str or None), missing throughout where
+    the request did not give it. ``event_time_ms`` is None where the request carries no time of its own.
     """
 
     numeric: FloatArray

@@ -54,7 +54,7 @@ class Signature:
             fits = bool(np.isfinite(served).all())
         else:
             fits = not any(unfit(matrix[:, j], datatype).any() for j, datatype in enumerate(self._datatypes))
-        return Rows(numeric=served) if fits else None
+        return Rows(numeric=served, context=self._read_all_context({}, len(matrix), [])) if fits else None
 
     def rows(self, request: InferRequest) -> Rows:
         """Rows of any request.
@@ -119,11 +119,7 @@ class Signature:
             for feature in self.features
             if not feature.numeric
         }
-        context = {
-            column.name: self._read_context(column, columns[column.name], problems)
-            for column in self.context
-            if column.name in columns
-        }
+        context = self._read_all_context(columns, n, problems)
         raise_if_any(problems)
         return Rows(numeric=numeric, strings=strings, context=context, event_time_ms=times)
 
@@ -191,11 +187,21 @@ class Signature:
             return read_times(given, problems)
         return parameter_event_times(request.parameters, n, problems)
 
-    def _read_context(
-        self, column: ContextColumn, data: list[Any], problems: list[FieldProblem]
-    ) -> npt.NDArray[Any]:
-        read = read_numbers if column.numeric else read_strings
-        return read(column, data, missing=not column.required, problems=problems)
+    def _read_all_context(
+        self, columns: dict[str, list[Any]], n: int, problems: list[FieldProblem]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Every declared context column, missing throughout where it was not given."""
+        context: dict[str, npt.NDArray[Any]] = {}
+        for column in self.context:
+            data = columns.get(column.name)
+            if data is not None:
+                read = read_numbers if column.numeric else read_strings
+                context[column.name] = read(column, data, missing=not column.required, problems=problems)
+            elif column.numeric:
+                context[column.name] = np.full(n, np.nan)
+            else:
+                context[column.name] = np.full(n, None, np.object_)
+        return context
 
     def _instance(self, instance: object, row: int, problems: list[FieldProblem]) -> dict[str, Any]:
         if isinstance(instance, dict):

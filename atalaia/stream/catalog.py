@@ -1,0 +1,186 @@
+"""The models a process serves: the `models` and `bundles` topics, followed and loaded."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+import structlog
+from confluent_kafka import Message
+
+from atalaia.bundles.folder import Bundle
+from atalaia.deployments import default_model, deployed_version
+from atalaia.errors import BundleError, NoPrimary, UnknownModel
+from atalaia.records import BundleRecord, Deployment, ModelRecord
+from atalaia.settings import KafkaSettings
+from atalaia.stream.logs import LogReader
+from atalaia.topics import BUNDLES, MODELS
+
+Loaded = TypeVar("Loaded")
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class View(Generic[Loaded]):
+    """What is deployed at one moment; never changes, a new one takes its place.
+
+    ``loaded`` holds every version that could be loaded, ``refused`` why the others could not.
+    """
+
+    records: dict[str, ModelRecord] = field(default_factory=dict)
+    loaded: dict[tuple[str, str], Loaded] = field(default_factory=dict)
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def default(self) -> str | None:
+        """The model that answers requests which name none."""
+        return default_model(self.records.values())
+
+    def primary_deployments(self, model: str | None) -> list[Deployment]:
+        """Primary deployments of ``model`` that could be loaded, newest first.
+
+        Raises
+        ------
+        UnknownModel, NoPrimary
+        """
+        name = self.name_of(model)
+        deployments = [
+            entry
+            for entry in reversed(self.records[name].deployments)
+            if entry.role == "primary" and (name, entry.version) in self.loaded
+        ]
+        if not deployments:
+            raise NoPrimary(f"no version of model {name!r} is ready to answer{self._why_not(name)}")
+        return deployments
+
+    def primary(self, model: str | None) -> Loaded:
+        """The version of ``model`` that answers new requests."""
+        return self.loaded[self.name_of(model), self.primary_deployments(model)[0].version]
+
+    def version(self, model: str | None, version: str) -> tuple[Deployment, Loaded]:
+        """A version asked for by name, in whichever role.
+
+        Raises
+        ------
+        UnknownModel
+            where it is not deployed, or was refused, with the reason.
+        """
+        name = self.name_of(model)
+        deployment = deployed_version(self.records[name], version)
+        found = self.loaded.get((name, version))
+        if deployment is None or found is None:
+            known = (
+                ", ".join(sorted(entry for model_name, entry in self.loaded if model_name == name)) or "none"
+            )
+            raise UnknownModel(
+                f"model {name!r} has no version {version!r} to answer; versions: {known}{self._why_not(name)}"
+            )
+        return deployment, found
+
+    def name_of(self, model: str | None) -> str:
+        """``model`` where it is deployed, the default where it is None."""
+        name = self.default if model is None else model
+        if name is None:
+            raise NoPrimary("no model is deployed; deploy one with `atalaia models deploy BUNDLE`")
+        if name not in self.records:
+            known = ", ".join(sorted(self.records)) or "none"
+            raise UnknownModel(f"no model {name!r} is deployed; deployed: {known}")
+        return name
+
+    def _why_not(self, name: str) -> str:
+        reasons = [f"{version}: {why}" for (model, version), why in self.refused.items() if model == name]
+        return f" (refused: {'; '.join(reasons)})" if reasons else ""
+
+
+class Catalog(Generic[Loaded]):
+    """Follows the deployments in a thread of its own; `view` is always a whole, consistent state.
+
+    Parameters
+    ----------
+    load : turns a verified bundle into what the service needs of it; a `BundleError` it raises refuses
+        the bundle by name, and what is served keeps serving
+    """
+
+    def __init__(self, kafka: KafkaSettings, load: Callable[[Bundle], Loaded]) -> None:
+        self.view: View[Loaded] = View()
+        self._kafka = kafka
+        self._load = load
+        self._bundles: dict[tuple[str, str], BundleRecord] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="catalog", daemon=True)
+        self._reader: LogReader | None = None
+
+    def start(self) -> None:
+        """Read both topics to their ends, load what they name, then follow.
+
+        Raises
+        ------
+        StreamUnavailable
+            where Kafka does not answer.
+        """
+        self._reader = LogReader(self._kafka, (BUNDLES, MODELS))
+        self._apply(list(self._reader.read_to_end()))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _follow(self) -> None:
+        assert self._reader is not None  # noqa: S101 - started
+        while not self._stop.is_set():
+            messages = self._reader.read(timeout_seconds=0.2)
+            if messages:
+                self._apply(messages)
+        self._reader.close()
+
+    def _apply(self, messages: list[Message]) -> None:
+        records = dict(self.view.records)
+        for message in messages:
+            self._read(message, records)
+        loaded, refused = dict(self.view.loaded), {}
+        for record in records.values():
+            for deployment in record.deployments:
+                key = (record.name, deployment.version)
+                bundle = self._bundles.get(key)
+                if key in loaded or bundle is None:
+                    continue
+                try:
+                    loaded[key] = self._load(self._open(bundle, deployment))
+                    _log.info("bundle loaded", model=key[0], version=key[1], digest=deployment.digest)
+                except BundleError as error:
+                    refused[key] = str(error)
+                    _log.error("bundle refused", model=key[0], version=key[1], reason=str(error))
+        self.view = View(records, loaded, refused)
+
+    def _read(self, message: Message, records: dict[str, ModelRecord]) -> None:
+        key, value = (message.key() or b"").decode("utf-8", "replace"), message.value()
+        is_bundle = (message.topic() or "").endswith(BUNDLES.name)
+        if value is None:
+            if not is_bundle:
+                records.pop(key, None)
+            return
+        try:
+            if is_bundle:
+                bundle = msgspec.json.decode(value, type=BundleRecord)
+                self._bundles[bundle.model, bundle.version] = bundle
+            else:
+                record = msgspec.json.decode(value, type=ModelRecord)
+                records[record.name] = record
+        except msgspec.DecodeError as error:
+            _log.error(
+                "record skipped", topic=message.topic(), key=key, offset=message.offset(), reason=str(error)
+            )
+
+    def _open(self, record: BundleRecord, deployment: Deployment) -> Bundle:
+        bundle = Bundle.read(Path(record.location))
+        if bundle.digest != deployment.digest:
+            raise BundleError(
+                f"the bundle at {record.location} has digest {bundle.digest}, deployed was "
+                f"{deployment.digest}; put the deployed bundle back, or deploy this one as another version"
+            )
+        return bundle

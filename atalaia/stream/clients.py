@@ -1,0 +1,71 @@
+"""Kafka clients, configured in one place so that all agree on partitioner, durability and patience."""
+
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, Producer
+
+from atalaia.errors import SettingsError
+from atalaia.settings import KafkaSettings
+from atalaia.topics import HEADROOM_BYTES, MAX_OBSERVATION_BYTES
+
+Config = dict[str, Any]
+
+PARTITION_END: int = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka names its own codes so
+"""Error code of the event that says the end of a partition was reached."""
+
+
+def connection(kafka: KafkaSettings) -> Config:
+    """What every client needs to reach the brokers.
+
+    Raises
+    ------
+    SettingsError
+        where no bootstrap servers are set.
+    """
+    if kafka.bootstrap_servers is None:
+        raise SettingsError(
+            "no Kafka to talk to; set ATALAIA_KAFKA__BOOTSTRAP_SERVERS=host:port, "
+            "or run `atalaia up`, which starts one"
+        )
+    return {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "socket.nagle.disable": True,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1_000,
+        **kafka.client,
+    }
+
+
+def producer(kafka: KafkaSettings, **overrides: Any) -> Producer:
+    """An idempotent producer that waits for all in-sync replicas.
+
+    ``murmur2_random`` is the partitioner of Java clients; librdkafka's own default disagrees with it, and
+    a key must lead to one partition whoever writes.
+    """
+    config: Config = {
+        **connection(kafka),
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+        "message.max.bytes": MAX_OBSERVATION_BYTES + HEADROOM_BYTES,
+        "queue.buffering.max.messages": 200_000,
+        "queue.buffering.max.kbytes": 131_072,
+        **overrides,
+    }
+    return Producer(config)
+
+
+def consumer(kafka: KafkaSettings, **overrides: Any) -> Consumer:
+    """A consumer that never commits by itself and never jumps where its position is lost."""
+    config: Config = {
+        **connection(kafka),
+        "group.id": "unused",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "isolation.level": "read_committed",
+        "fetch.wait.max.ms": 100,
+        "fetch.message.max.bytes": 4_194_304,
+        "queued.max.messages.kbytes": 32_768,
+        **overrides,
+    }
+    return Consumer(config)

@@ -1,0 +1,116 @@
+"""Deploying a bundle: checked, stored, recorded on `bundles`, then on `models`."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import KafkaException, TopicPartition
+
+from atalaia.bundles.folder import Bundle
+from atalaia.bundles.predictor import Predictor
+from atalaia.deployments import add_deployment
+from atalaia.errors import BundleError, StreamUnavailable
+from atalaia.records import BundleRecord, Deployment, ModelRecord, Role
+from atalaia.settings import KafkaSettings, Settings
+from atalaia.stream.clients import consumer, producer
+from atalaia.stream.logs import LogReader
+from atalaia.topics import BUNDLES, MODELS, REQUESTS
+
+_TIMEOUT_SECONDS = 15.0
+
+
+def deploy(bundle_folder: Path, *, settings: Settings, role: Role = "primary") -> ModelRecord:
+    """Make a bundle's version answer from the present ends of `requests` on; returns the model's record.
+
+    The same version with the same digest in the same role is no change.
+
+    Raises
+    ------
+    BundleError
+        where the bundle cannot be read, fails its digests or its self-test, or its version is deployed
+        with another digest.
+    StreamUnavailable
+        where Kafka does not acknowledge.
+    """
+    bundle = Bundle.read(bundle_folder)
+    Predictor(bundle).self_test()
+    name, version = bundle.manifest.name, bundle.manifest.version
+    record = read_models(settings.kafka).get(name)
+    deployment = Deployment(
+        version=version,
+        digest=bundle.digest,
+        role=role,
+        positions=_end_positions(settings.kafka),
+        deployed_at=datetime.now(UTC).isoformat(),
+    )
+    try:
+        changed = add_deployment(record, name, deployment)
+    except ValueError as error:
+        raise BundleError(str(error)) from error
+    if changed is record:
+        return changed
+    location = _store(bundle, settings.bundles.store)
+    bundle_record = BundleRecord(name, version, bundle.digest, str(location), deployment.deployed_at)
+    _publish(settings.kafka, bundle_record, changed)
+    return changed
+
+
+def read_models(kafka: KafkaSettings) -> dict[str, ModelRecord]:
+    """The latest record of every model."""
+    latest: dict[str, ModelRecord] = {}
+    with LogReader(kafka, (MODELS,)) as reader:
+        for message in reader.read_to_end():
+            value = message.value()
+            if value is not None:
+                record = msgspec.json.decode(value, type=ModelRecord)
+                latest[record.name] = record
+    return latest
+
+
+def _end_positions(kafka: KafkaSettings) -> dict[int, int]:
+    client = consumer(kafka)
+    topic = kafka.topic_prefix + REQUESTS.name
+    try:
+        partitions = client.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions
+        return {
+            partition: client.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS
+            )[1]
+            for partition in partitions
+        }
+    except KafkaException as error:
+        raise StreamUnavailable(f"Kafka at {kafka.bootstrap_servers} does not answer: {error}") from error
+    finally:
+        client.close()
+
+
+def _store(bundle: Bundle, store: Path | None) -> Path:
+    """Where the bundle is served from: its copy in the store, or where it lies."""
+    if store is None:
+        return bundle.folder.resolve()
+    name, version = bundle.manifest.name, bundle.manifest.version
+    kept = store.resolve() / name / f"{version}-{bundle.digest.removeprefix('sha256:')[:12]}"
+    if not kept.exists():
+        shutil.copytree(bundle.folder, kept, dirs_exist_ok=False)
+    return kept
+
+
+def _publish(kafka: KafkaSettings, bundle: BundleRecord, model: ModelRecord) -> None:
+    client = producer(kafka)
+    failures: list[str] = []
+
+    def on_delivery(error: object, message: object) -> None:
+        del message
+        if error is not None:
+            failures.append(str(error))
+
+    written = [
+        (BUNDLES, f"{bundle.model}@{bundle.version}", msgspec.json.encode(bundle)),
+        (MODELS, model.name, msgspec.json.encode(model)),
+    ]
+    for topic, key, value in written:
+        client.produce(kafka.topic_prefix + topic.name, key=key, value=value, on_delivery=on_delivery)
+        if client.flush(_TIMEOUT_SECONDS) or failures:
+            why = "; ".join(failures) or "not acknowledged in time"
+            raise StreamUnavailable(f"{topic.name} could not be written: {why}")

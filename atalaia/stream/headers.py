@@ -1,0 +1,19 @@
+"""Headers on `requests` and `replies`; one is there only when it says something."""
+
+REPLY = "reply"
+"""On a request: the partition of `replies` its caller waits on, as decimal digits."""
+
+DEADLINE = "deadline"
+"""On a request: milliseconds since 1970 after which nobody waits for the reply."""
+
+MODEL = "model"
+"""On a request: the model asked, before whatever the body says."""
+
+VERSION = "version"
+"""On a request: the version asked."""
+
+TRACEPARENT = "traceparent"
+"""On a request of a sampled trace: W3C trace context; carried on to its prediction."""
+
+OUTCOME = "outcome"
+"""On a reply that is no plain answer: `abstained` (its single row was) or `failed` (it holds an error)."""

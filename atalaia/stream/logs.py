@@ -1,0 +1,79 @@
+"""Reading a topic that serves as a table, from its beginning."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, Message, TopicPartition
+
+from atalaia.errors import StreamUnavailable
+from atalaia.settings import KafkaSettings
+from atalaia.stream.clients import PARTITION_END, consumer
+from atalaia.topics import Topic
+
+
+class LogReader:
+    """All messages of some topics from their beginning on, and word of when their ends were reached.
+
+    Parameters
+    ----------
+    topics : read whole, without a group
+    timeout_seconds : how long Kafka may take to name the partitions
+    """
+
+    def __init__(
+        self, kafka: KafkaSettings, topics: tuple[Topic, ...], *, timeout_seconds: float = 10.0
+    ) -> None:
+        self._consumer = consumer(kafka, **{"enable.partition.eof": True, "auto.offset.reset": "earliest"})
+        names = [kafka.topic_prefix + topic.name for topic in topics]
+        try:
+            partitions = [
+                TopicPartition(name, partition, OFFSET_BEGINNING)
+                for name in names
+                for partition in self._consumer.list_topics(name, timeout=timeout_seconds)
+                .topics[name]
+                .partitions
+            ]
+        except KafkaException as error:
+            self._consumer.close()
+            raise StreamUnavailable(f"Kafka at {kafka.bootstrap_servers} does not answer: {error}") from error
+        self._behind = {(entry.topic, entry.partition) for entry in partitions}
+        if {name for name, _ in self._behind} != set(names):
+            self._consumer.close()
+            raise StreamUnavailable(
+                f"topics {', '.join(names)} are not all there; create them with `atalaia up`"
+            )
+        self._consumer.assign(partitions)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the end of every partition has been reached once."""
+        return not self._behind
+
+    def read(self, *, timeout_seconds: float) -> list[Message]:
+        """Messages that came within the time, possibly none."""
+        messages = []
+        for message in self._consumer.consume(500, timeout_seconds):
+            error = message.error()
+            if error is None:
+                messages.append(message)
+            elif error.code() == PARTITION_END:
+                self._behind.discard((message.topic() or "", message.partition() or 0))
+        return messages
+
+    def read_to_end(self) -> Iterator[Message]:
+        """Every message up to the ends as they are found."""
+        while not self.at_end:
+            yield from self.read(timeout_seconds=0.2)
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
