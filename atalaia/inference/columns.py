@@ -14,6 +14,9 @@ from atalaia.inference.rows import FloatArray, IntArray, ObjectArray
 MAX_PROBLEMS = 20
 """A request that is wrong everywhere is told so this many times."""
 
+MAX_WORDS_CHARACTERS = 200
+"""What a problem quotes of a request is cut to this many characters."""
+
 MAX_STRING_CHARACTERS = 1_000
 """Strings are categories and ids, not documents; longer ones are refused."""
 
@@ -85,6 +88,25 @@ def expectation(column: Column, *, missing: bool) -> str:
     return f"{words} or null" if missing else words
 
 
+def report(
+    problems: list[FieldProblem], field: str, problem: str, expected: str, row: int | None = None
+) -> None:
+    """Add a problem, unless enough were found; what is quoted of the request is cut short."""
+    if len(problems) < MAX_PROBLEMS:
+        cut = MAX_WORDS_CHARACTERS
+        problems.append(FieldProblem(field[:cut], problem[:cut], expected, row))
+
+
+def plain_types(column: Column, *, missing: bool) -> frozenset[type]:
+    """Types of values that need no closer look than the limits of ``column``'s datatype."""
+    kinds: set[type] = {int, float}
+    if column.datatype == "BOOL":
+        kinds.add(bool)
+    if missing:
+        kinds.add(type(None))
+    return frozenset(kinds)
+
+
 def read_numbers(
     column: Column, data: Sequence[Any], *, missing: bool, problems: list[FieldProblem]
 ) -> FloatArray:
@@ -95,9 +117,9 @@ def read_numbers(
         number, problem = _number(value, column.datatype, missing=missing)
         values[row] = number
         if problem:
-            _add(problems, column.name, problem, expected, row)
+            report(problems, column.name, problem, expected, row)
     for row in np.flatnonzero(unfit(values, column.datatype)).tolist():
-        _add(problems, column.name, f"{values[row]:g} does not fit {column.datatype}", expected, row)
+        report(problems, column.name, f"{values[row]:g} does not fit {column.datatype}", expected, row)
     return cast_to_served(values, column.datatype)
 
 
@@ -112,9 +134,9 @@ def read_strings(
         if value is None and missing:
             continue
         if not isinstance(value, str):
-            _add(problems, column.name, _kind(value), expected, row)
+            report(problems, column.name, _kind(value), expected, row)
         elif len(value) > MAX_STRING_CHARACTERS:
-            _add(
+            report(
                 problems,
                 column.name,
                 f"{len(value)} characters",
@@ -122,7 +144,7 @@ def read_strings(
                 row,
             )
         elif allowed is not None and value not in allowed:
-            _add(problems, column.name, f"unknown category {value[:80]!r}", expected, row)
+            report(problems, column.name, f"unknown category {value[:80]!r}", expected, row)
         else:
             values[row] = value
     return values
@@ -135,7 +157,7 @@ def read_times(data: Sequence[Any], problems: list[FieldProblem]) -> IntArray:
         try:
             times[row] = parse_time(value)
         except ValueError:
-            _add(problems, "event_time", _kind(value), "an RFC 3339 time such as 2026-01-31T12:00:00Z", row)
+            report(problems, "event_time", _kind(value), "an RFC 3339 time such as 2026-01-31T12:00:00Z", row)
     return times
 
 
@@ -174,7 +196,9 @@ def _integer_limits(datatype: str) -> tuple[float, float]:
     if datatype == "BOOL":
         return 0.0, 1.0
     limits = np.iinfo(np.dtype(numpy_dtype(datatype)).name)
-    return float(limits.min), float(limits.max)
+    low, high = float(limits.min), float(limits.max)
+    # The largest 64-bit integers are no floats: rounded up, they would let 2**63 into an INT64.
+    return low, math.nextafter(high, 0.0) if int(high) > limits.max else high
 
 
 def _number_words(datatype: str) -> str:
@@ -194,8 +218,3 @@ def _kind(value: object) -> str:
     names = {bool: "a boolean", str: "a string", list: "a list", dict: "an object", type(None): "null"}
     name = names.get(type(value), type(value).__name__)
     return f"{name} {value!r}"[:100] if isinstance(value, str | bool) else name
-
-
-def _add(problems: list[FieldProblem], field: str, problem: str, expected: str, row: int) -> None:
-    if len(problems) < MAX_PROBLEMS:
-        problems.append(FieldProblem(field=field, problem=problem, expected=expected, row=row))

@@ -80,6 +80,7 @@ class InferResponse(msgspec.Struct, omit_defaults=True):
 _tensor_decoder = msgspec.json.Decoder(TensorRequest)
 _general_decoder = msgspec.json.Decoder(InferRequest)
 _response_decoder = msgspec.json.Decoder(InferResponse)
+_OUT_OF_RANGE = ("Integer value out of range", "Number out of range")
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?$", re.DOTALL)
 
 
@@ -118,31 +119,29 @@ def explain_decode_error(body: bytes, error: Exception) -> NotReadable | Invalid
     NaN, Infinity and numbers too large for a float are not JSON; where nothing else is wrong with the
     body it is a matter of the input (422), not of the document (400).
     """
-    if isinstance(error, msgspec.ValidationError) and "out of range" not in str(error):
+    if isinstance(error, msgspec.ValidationError) and not str(error).startswith(_OUT_OF_RANGE):
         match = _WHERE.match(str(error))
         what, path = (match["what"], match["path"]) if match else (str(error), None)
         if path is None and not body.lstrip().startswith(b"{"):
             return NotReadable(f"the body must be a JSON object: {what}")
-        return InvalidInput(
-            [FieldProblem(field=path or "body", problem=what, expected="an inference request")]
-        )
+        at_fault = FieldProblem(path or "body", what[:200], "an inference request")
+        return InvalidInput([at_fault])
     found: list[str] = []
 
     def constant(token: str) -> None:
         found.append(token)
 
     def number(token: str) -> float:
-        value = float(token)
+        value = float(token)  # of integers too: int() refuses thousands of digits
         if value in (float("inf"), float("-inf")):
             found.append(token)
         return value
 
     try:
-        json.loads(body, parse_constant=constant, parse_float=number)
+        document = json.loads(body, parse_constant=constant, parse_float=number, parse_int=number)
     except (ValueError, RecursionError, UnicodeDecodeError):
         return NotReadable(f"the body is not JSON: {error}")
-    if not found:
+    if not found or not isinstance(document, dict):
         return NotReadable(f"the body cannot be read: {error}")
-    return InvalidInput(
-        [FieldProblem(field="body", problem=f"{found[0]} is not a finite number", expected="finite numbers")]
-    )
+    problem = f"{found[0][:40]} is not a finite number"
+    return InvalidInput([FieldProblem(field="body", problem=problem, expected="finite numbers")])

@@ -12,15 +12,19 @@ from atalaia.inference.columns import (
     cast_to_served,
     expectation,
     parse_time,
+    plain_types,
     read_numbers,
     read_strings,
     read_times,
+    report,
     unfit,
 )
 from atalaia.inference.protocol import InferInput, InferRequest
 from atalaia.inference.rows import FloatArray, IntArray, Rows
+from atalaia.inference.shapes import check_kind, flat_values, gather_columns, takes_strings
 
 EVENT_TIME = "event_time"
+_NO_TIME = object()
 
 
 class Signature:
@@ -40,7 +44,11 @@ class Signature:
         self._context = {column.name: column for column in manifest.context}
         self._datatypes = [feature.datatype for feature in self.numeric]
         self._one_datatype = self._datatypes[0] if len(set(self._datatypes)) == 1 else None
+        self._plain_types = [plain_types(feature, missing=feature.missing) for feature in self.numeric]
         self._context_required = any(column.required for column in manifest.context)
+        self._always_given = self._features.keys() | {
+            column.name for column in manifest.context if column.required
+        }
 
     @property
     def takes_tensor(self) -> bool:
@@ -53,7 +61,7 @@ class Signature:
         if self._one_datatype in ("FP32", "FP64", "FP16"):
             fits = bool(np.isfinite(served).all())
         else:
-            fits = not any(unfit(matrix[:, j], datatype).any() for j, datatype in enumerate(self._datatypes))
+            fits = bool(np.isfinite(matrix).all()) and not self._unfit(matrix)
         return Rows(numeric=served, context=self._read_all_context({}, len(matrix), [])) if fits else None
 
     def rows(self, request: InferRequest) -> Rows:
@@ -67,13 +75,40 @@ class Signature:
         problems: list[FieldProblem] = []
         tensors = {tensor.name: tensor for tensor in request.inputs}
         if len(tensors) < len(request.inputs):
-            problems.append(FieldProblem("inputs", "an input is given twice", "each name once"))
+            report(problems, "inputs", "an input is given twice", "each name once")
         matrix = self._matrix_input(request.inputs)
         columns = self._columns(tensors, matrix, problems)
         n = self._row_count(columns, problems)
         raise_if_any(problems)
         times = columns.pop(EVENT_TIME, None)
         return self._read(columns, n, self._event_times(times, request, n, problems), problems)
+
+    def rows_of_columns(self, requests: Sequence[InferRequest]) -> Rows | None:
+        """Rows of many single-row requests that all give the same inputs, each column read once.
+
+        None where anything at all is irregular; `rows`, request by request, then says what.
+        """
+        gathered = gather_columns(requests)
+        if gathered is None:
+            return None
+        columns, datatypes = gathered
+        if not all(self._takes(name, given) for name, given in datatypes.items()):
+            return None
+        if not columns.keys() >= self._always_given:
+            return None
+        times = columns.pop(EVENT_TIME, None)
+        if times is None:
+            times = [(request.parameters or {}).get(EVENT_TIME, _NO_TIME) for request in requests]
+            if _NO_TIME in times:
+                if times.count(_NO_TIME) < len(times):
+                    return None
+                times = None
+        problems: list[FieldProblem] = []
+        try:
+            event_times = None if times is None else read_times(times, problems)
+            return self._read(columns, len(requests), event_times, problems)
+        except InvalidInput:
+            return None
 
     def rows_of_instances(self, instances: Sequence[object]) -> Rows:
         """Rows of plain JSON: objects of feature and context values, or arrays in feature order.
@@ -107,11 +142,13 @@ class Signature:
     def _read(
         self, columns: dict[str, list[Any]], n: int, times: IntArray | None, problems: list[FieldProblem]
     ) -> Rows:
-        numeric = np.empty((n, len(self.numeric)), np.float64)
-        for j, feature in enumerate(self.numeric):
-            numeric[:, j] = read_numbers(
-                feature, columns[feature.name], missing=feature.missing, problems=problems
-            )
+        numeric = self._plain_matrix(columns)
+        if numeric is None:
+            numeric = np.empty((n, len(self.numeric)), np.float64)
+            for j, feature in enumerate(self.numeric):
+                numeric[:, j] = read_numbers(
+                    feature, columns[feature.name], missing=feature.missing, problems=problems
+                )
         strings = {
             feature.name: read_strings(
                 feature, columns[feature.name], missing=feature.missing, problems=problems
@@ -122,6 +159,36 @@ class Signature:
         context = self._read_all_context(columns, n, problems)
         raise_if_any(problems)
         return Rows(numeric=numeric, strings=strings, context=context, event_time_ms=times)
+
+    def _plain_matrix(self, columns: dict[str, list[Any]]) -> FloatArray | None:
+        """The numeric features at once; None where a value needs a closer look, or there is none."""
+        data = [columns[feature.name] for feature in self.numeric]
+        if not data or any(
+            not set(map(type, values)) <= allowed
+            for values, allowed in zip(data, self._plain_types, strict=True)
+        ):
+            return None
+        try:
+            matrix = np.ascontiguousarray(np.array(data, np.float64).T)
+        except OverflowError:
+            return None
+        finite = bool(np.isfinite(matrix).all())
+        if not finite and np.count_nonzero(np.isnan(matrix)) > sum(values.count(None) for values in data):
+            return None
+        return None if self._unfit(matrix) else self._cast(matrix)
+
+    def _unfit(self, matrix: FloatArray) -> bool:
+        """Whether some value is infinite or outside of its column's datatype."""
+        if self._one_datatype is not None:
+            return bool(unfit(matrix, self._one_datatype).any())
+        return any(unfit(matrix[:, j], datatype).any() for j, datatype in enumerate(self._datatypes))
+
+    def _takes(self, name: str, datatypes: set[str]) -> bool:
+        """Whether an input of this name is known and its tensors' datatypes are of its kind."""
+        column = self._features.get(name) or self._context.get(name)
+        if column is None and name != EVENT_TIME:
+            return False
+        return datatypes == {"BYTES"} if takes_strings(column) else "BYTES" not in datatypes
 
     def _matrix_input(self, inputs: list[InferInput]) -> InferInput | None:
         """The tensor that holds all features, where there is one."""
@@ -144,11 +211,11 @@ class Signature:
             if tensor is matrix:
                 columns.update(self._split(tensor, problems))
             elif (column := self._features.get(name) or self._context.get(name)) or name == EVENT_TIME:
-                _check_kind(tensor, column, problems)
-                columns[name] = _flat(tensor, width=1, problems=problems)
+                check_kind(tensor, column, problems)
+                columns[name] = flat_values(tensor, width=1, problems=problems)
             else:
                 expected = f"one of {', '.join([*self._features, *self._context, EVENT_TIME])}"
-                problems.append(FieldProblem(name, "unknown input", expected))
+                report(problems, name, "unknown input", expected)
         for feature in self.features:
             if feature.name not in columns and not (matrix and problems):
                 expected = f"{expectation(feature, missing=feature.missing)} in every row"
@@ -163,8 +230,8 @@ class Signature:
     def _split(self, tensor: InferInput, problems: list[FieldProblem]) -> dict[str, list[Any]]:
         """Columns of the one tensor that holds all features."""
         width = len(self.features)
-        _check_kind(tensor, self.features[0], problems)
-        flat = _flat(tensor, width=width, problems=problems)
+        check_kind(tensor, self.features[0], problems)
+        flat = flat_values(tensor, width=width, problems=problems)
         return {feature.name: flat[j::width] for j, feature in enumerate(self.features)}
 
     def _row_count(self, columns: dict[str, list[Any]], problems: list[FieldProblem]) -> int:
@@ -206,21 +273,15 @@ class Signature:
     def _instance(self, instance: object, row: int, problems: list[FieldProblem]) -> dict[str, Any]:
         if isinstance(instance, dict):
             known = {*self._features, *self._context, EVENT_TIME}
-            for name in instance.keys() - known:
-                if len(problems) < 20:
-                    problems.append(
-                        FieldProblem(
-                            str(name)[:100], "unknown feature", f"one of {', '.join(sorted(known))}", row
-                        )
-                    )
+            for name in sorted(instance.keys() - known):
+                report(problems, name, "unknown feature", f"one of {', '.join(sorted(known))}", row)
             self._require(instance, row, problems)
             return instance
         if isinstance(instance, list) and len(instance) == len(self.features):
             return dict(zip(self._features, instance, strict=True))
         width = f"an object, or an array of {len(self.features)} values in feature order"
         got = f"{len(instance)} values" if isinstance(instance, list) else type(instance).__name__
-        if len(problems) < 20:
-            problems.append(FieldProblem("instances", got, width, row))
+        report(problems, "instances", got, width, row)
         return {}
 
     def _require(self, instance: dict[str, Any], row: int, problems: list[FieldProblem]) -> None:
@@ -229,8 +290,8 @@ class Signature:
         ]
         required += [column for column in self.context if column.required]
         for column in required:
-            if column.name not in instance and len(problems) < 20:
-                problems.append(FieldProblem(column.name, "missing", expectation(column, missing=False), row))
+            if column.name not in instance:
+                report(problems, column.name, "missing", expectation(column, missing=False), row)
 
     def _cast(self, matrix: FloatArray) -> FloatArray:
         if self._one_datatype is not None:
@@ -259,35 +320,3 @@ def raise_if_any(problems: list[FieldProblem]) -> None:
     """Refuse with all problems found."""
     if problems:
         raise InvalidInput(problems)
-
-
-def _check_kind(
-    tensor: InferInput, column: Feature | ContextColumn | None, problems: list[FieldProblem]
-) -> None:
-    """Strings where numbers are due, or the other way round, are told once, by the tensor's datatype."""
-    wants_bytes = column is None or not column.numeric
-    if (tensor.datatype == "BYTES") != wants_bytes:
-        expected = "BYTES" if wants_bytes else "a numeric datatype such as FP32"
-        problems.append(FieldProblem(tensor.name, f"datatype {tensor.datatype}", expected))
-
-
-def _flat(tensor: InferInput, *, width: int, problems: list[FieldProblem]) -> list[Any]:
-    """Row-major values of ``tensor``, whose shape has to be ``[n, width]`` (or ``[n]`` for one column)."""
-    shape = tensor.shape
-    expected = f"[n, {width}]" if width > 1 else "[n] or [n, 1]"
-    shaped = len(shape) == 2 and shape[1] == width if width > 1 or len(shape) == 2 else len(shape) == 1
-    if not shaped or any(size < 0 for size in shape):
-        problems.append(FieldProblem(tensor.name, f"shape {shape}", f"shape {expected}"))
-        return []
-    data = tensor.data
-    if data and isinstance(data[0], list):
-        if any(not isinstance(row, list) or len(row) != width for row in data):
-            problems.append(FieldProblem(tensor.name, "rows of differing length", f"{width} values a row"))
-            return []
-        data = [value for row in data for value in row]
-    if len(data) != shape[0] * width:
-        problems.append(
-            FieldProblem(tensor.name, f"{len(data)} values", f"{shape[0] * width} values for shape {shape}")
-        )
-        return []
-    return data
