@@ -69,29 +69,23 @@ class SourceRange(msgspec.Struct, frozen=True, omit_defaults=True, rename={"star
     at_end: bool = False
 
 
-class ServedVersion(msgspec.Struct, frozen=True):
-    """A version that answered, and as what."""
+class ModelObservation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one version of a model was asked and answered within the ranges of an observation.
 
+    ``partition``, ``offset``, ``id``, ``rows`` and ``expired`` have one entry a request: where it lay, its
+    id, how many rows it had, whether its deadline had passed. The others have one entry a row, in the same
+    order. ``label`` holds places in ``classes``.
+    """
+
+    model: Name
     version: Name
     role: Role
     digest: str
 
-
-class ModelObservation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one model was asked and answered within the ranges of an observation.
-
-    The first group has one entry a request: where it lay, its id, how many rows it had, which of
-    ``served`` answered, and whether its deadline had passed. The second has one entry a row, in the
-    same order. ``label`` holds places in ``classes``.
-    """
-
-    model: Name
-    served: list[ServedVersion]
     partition: Array
     offset: Array
     id: list[str]
     rows: Array
-    served_by: Array
     expired: Array
 
     event_time_ms: Array

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from atalaia.errors import Refusal
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, str | bytes | None]]
+"""Headers as confluent_kafka takes them."""
 
 
 def dead_letter_headers(*, topic: str, partition: int, offset: int, refusal: Refusal) -> Headers:

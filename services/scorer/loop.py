@@ -1,0 +1,283 @@
+"""The loop: consume, score, reply at once, and hand over a section now and then."""
+
+import time
+
+import structlog
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from atalaia.errors import AtalaiaError
+from atalaia.inference.responses import ABSTAINED, error_response
+from atalaia.settings import KafkaSettings, ScorerSettings
+from atalaia.stream.catalog import Catalog
+from atalaia.stream.clients import PARTITION_END, consumer, producer
+from atalaia.stream.deadletters import Headers
+from atalaia.stream.headers import OUTCOME
+from atalaia.topics import MAX_OBSERVATION_BYTES, REPLIES, REQUESTS
+from services.scorer import metrics
+from services.scorer.collector import Collector
+from services.scorer.intake import Failure, Intake, Request
+from services.scorer.partitions import LostByRetention, find_starts
+from services.scorer.scoring import Scored, score
+from services.scorer.section import Reach, Section
+from services.scorer.served import Served
+from services.scorer.transaction import Committer
+
+MAX_BATCH = 2_000
+"""Messages of one poll; a backlog is drained in batches of this size."""
+
+MARK_SECONDS = 1.0
+"""Time travels in the log at least this often, also where nothing else does."""
+
+WAKE_SECONDS = 0.1
+"""The longest wait for a message: how soon a signal is heard."""
+
+_log = structlog.get_logger()
+
+
+class Loop:
+    """One scorer.
+
+    Parameters
+    ----------
+    catalog : started; its view is read anew for every poll
+    """
+
+    def __init__(self, kafka: KafkaSettings, settings: ScorerSettings, catalog: Catalog[Served]) -> None:
+        self._topic = kafka.topic_prefix + REQUESTS.name
+        self._replies_topic = kafka.topic_prefix + REPLIES.name
+        self._settings = settings
+        self._catalog = catalog
+        self._consumer: Consumer = consumer(
+            kafka,
+            **{
+                "group.id": f"{kafka.topic_prefix}scorer",
+                "group.protocol": "classic",
+                "partition.assignment.strategy": "range",
+                "session.timeout.ms": 6_000,
+                "heartbeat.interval.ms": 500,
+                "max.poll.interval.ms": 60_000,
+                "enable.partition.eof": True,
+            },
+        )
+        self._replies: Producer = producer(kafka, **{"linger.ms": 0, "message.timeout.ms": 10_000})
+        self._committer = Committer(
+            kafka, replica=settings.replica, consumer=self._consumer, on_commit=_count_commit
+        )
+        self._collector: Collector | None = None
+        self._section = Section({}, time.monotonic())
+        self.stopped = False
+        self.assigned = False
+
+    def run(self) -> None:
+        """Score until `stop`; commit what was scored; leave the group."""
+        self._committer.start(stopped=lambda: self.stopped)
+        if not self._settings.collect_garbage:
+            self._collector = Collector()
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        while not self.stopped:
+            self._step()
+        self._replies.flush(2.0)
+        self._consumer.close()  # revokes, which commits what was scored
+        self._committer.close()
+
+    def stop(self) -> None:
+        """Ask the loop to end; it does so within a poll."""
+        self.stopped = True
+
+    def _step(self) -> None:
+        messages = self._poll()
+        if messages:
+            self._score(messages)
+        self._replies.poll(0)
+        self._go_back_if_aborted()
+        self._hand_over_if_due()
+        if self._collector is not None and (took := self._collector.collect_if_due()) is not None:
+            metrics.COLLECTION.observe(took)
+
+    def _poll(self) -> list[KafkaMessage]:
+        """Requests that are there, at least one of them waited for; ends of partitions are noted."""
+        polled_at_ms = time.time_ns() // 1_000_000
+        first = self._consumer.poll(
+            WAKE_SECONDS if self._section.empty else min(WAKE_SECONDS, self._due_seconds())
+        )
+        if first is None:
+            self._section.polled_at_ms = polled_at_ms
+            return []
+        polled_at_ms = time.time_ns() // 1_000_000
+        messages = [first, *self._consumer.consume(MAX_BATCH - 1, 0)]
+        self._section.polled_at_ms = polled_at_ms
+        return self._advance(messages)
+
+    def _advance(self, messages: list[KafkaMessage]) -> list[KafkaMessage]:
+        """Note how far each partition was taken; leave out what is no request."""
+        reaches = self._section.reaches
+        requests = []
+        for message in messages:
+            error, offset = message.error(), message.offset() or 0
+            reach = reaches.get(message.partition() or 0)
+            if error is None:
+                # what a rebalance within this very poll left behind will be, or was, read again
+                if reach is not None and offset >= reach.end:
+                    requests.append(message)
+                    reach.end = offset + 1
+                    reach.at_end = False
+            elif error.code() == PARTITION_END:
+                if reach is not None and offset >= reach.end:
+                    reach.end = offset
+                    reach.at_end = True
+            elif error.fatal() or not error.retriable():
+                raise AtalaiaError(f"cannot read {self._topic}: {error}")
+            else:
+                _log.warning("reading requests", reason=str(error))
+        return requests
+
+    def _score(self, messages: list[KafkaMessage]) -> None:
+        batch = Intake(self._catalog.view, topic=self._topic).take(messages)
+        for failure in batch.failures:
+            self._fail(failure)
+        for group in batch.groups:
+            began = time.perf_counter()
+            answers = score(group, now_ms=time.time_ns() // 1_000_000)
+            for scored in answers.scored:
+                self._reply_all(scored)
+                self._section.add_scored(scored)
+                _count_scored(scored, time.perf_counter() - began)
+            for failure in answers.failures:
+                self._fail(failure)
+
+    def _reply_all(self, scored: Scored) -> None:
+        """Replies to those who wait; an expired request has nobody waiting."""
+        for index, request in enumerate(scored.requests):
+            if request.reply is not None and not scored.expired[index]:
+                outcome = ABSTAINED if scored.refused(index) else None
+                self._reply(request, scored.responses[index], outcome)
+
+    def _reply(self, request: Request, value: bytes, outcome: str | None) -> None:
+        partition = request.reply
+        if partition is None or partition >= REPLIES.partitions:
+            return
+        headers: Headers = [] if outcome is None else [(OUTCOME, outcome.encode())]
+        while True:
+            try:
+                self._replies.produce(
+                    self._replies_topic, key=request.key, value=value, partition=partition, headers=headers
+                )
+            except BufferError:
+                self._replies.poll(0.05)
+            else:
+                return
+
+    def _fail(self, failure: Failure) -> None:
+        request, refusal = failure.request, failure.refusal
+        value = error_response(
+            request_id=request.id, refusal=refusal, model_name=failure.model, model_version=failure.version
+        )
+        self._reply(request, value, "failed")
+        self._section.add_failure(request, refusal, value)
+        metrics.REFUSALS.labels(refusal.code).inc()
+        _log.warning(
+            "request refused",
+            partition=request.partition,
+            offset=request.offset,
+            reason=refusal.code,
+            detail=refusal.detail[:500],
+        )
+
+    def _due_seconds(self) -> float:
+        """Seconds until the open section is to be handed over."""
+        interval = MARK_SECONDS if self._section.empty else self._settings.commit_interval
+        return max(0.0, self._section.opened_at_seconds + interval - time.monotonic())
+
+    def _hand_over_if_due(self) -> None:
+        section = self._section
+        if not section.reaches:
+            return
+        full = (
+            section.rows >= self._settings.commit_rows
+            or section.observation_bytes > MAX_OBSERVATION_BYTES // 2
+        )
+        if full or (self._committer.idle and self._due_seconds() == 0.0):
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Submit the open section, waiting where one is under way: nothing grows without bound."""
+        section = self._section
+        self._section = section.next(opened_at_seconds=time.monotonic())
+        self._committer.submit(section)
+
+    def _go_back_if_aborted(self) -> None:
+        """After an abort, consume again from where the aborted section began."""
+        aborted = self._committer.take_aborted()
+        if aborted is None:
+            return
+        metrics.ABORTS.inc()
+        reaches = {}
+        for partition in self._section.reaches:
+            start = aborted.reaches[partition].start
+            self._consumer.seek(TopicPartition(self._topic, partition, start))
+            reaches[partition] = Reach(start, start)
+        self._section = Section(reaches, time.monotonic())
+
+    def _on_assign(self, client: Consumer, assigned: list[TopicPartition]) -> None:
+        starts = find_starts(client, assigned) if assigned else []
+        client.assign([TopicPartition(self._topic, start.partition, start.position) for start in starts])
+        self._section = Section(
+            {start.partition: Reach(start.position, start.position) for start in starts}, time.monotonic()
+        )
+        for start in starts:
+            if start.lost_from is not None:
+                self._report_lost(start.partition, start.lost_from, start.position)
+        self.assigned = True
+        metrics.PARTITIONS.set(len(starts))
+        _log.info("partitions assigned", partitions={start.partition: start.position for start in starts})
+
+    def _report_lost(self, partition: int, start: int, end: int) -> None:
+        lost = LostByRetention(
+            f"requests {start} to {end - 1} of partition {partition} were deleted unanswered"
+        )
+        request = Request(id="", key=None, value=b"", partition=partition, offset=start, timestamp_ms=0)
+        self._section.add_failure(request, lost, b"")
+
+    def _on_revoke(self, client: Consumer, revoked: list[TopicPartition]) -> None:
+        """Commit what was scored while the partitions are still ours."""
+        del client, revoked
+        if self._section.reaches:
+            self._committer.wait()
+            if self._committer.take_aborted() is None and self._section.moved:
+                self._committer.submit(self._section)
+                self._committer.wait()
+                self._committer.take_aborted()
+        self._forget()
+
+    def _on_lost(self, client: Consumer, lost: list[TopicPartition]) -> None:
+        """The partitions are another's already: nothing scored here may be committed."""
+        del client, lost
+        self._committer.wait()
+        self._committer.take_aborted()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._section = Section({}, time.monotonic())
+        metrics.PARTITIONS.set(0)
+
+
+def _count_scored(scored: Scored, seconds: float) -> None:
+    labels = (scored.served.name, scored.served.version)
+    rows = len(scored.rows)
+    metrics.REQUESTS.labels(*labels).inc(len(scored.requests))
+    metrics.ROWS.labels(*labels).inc(rows)
+    metrics.BATCH_ROWS.labels(*labels).observe(rows)
+    metrics.SCORING.labels(*labels).observe(seconds)
+    metrics.ABSTENTIONS.labels(*labels).inc(int(scored.predictions.abstained.sum()))
+    metrics.EXPIRED.labels(*labels).inc(int(scored.expired.sum()))
+    oldest_ms = min(request.timestamp_ms for request in scored.requests)
+    metrics.DELAY.labels(*labels).observe(max(0.0, time.time() - oldest_ms / 1000))
+
+
+def _count_commit(section: Section, seconds: float) -> None:
+    metrics.COMMIT.observe(seconds)
+    metrics.COMMITTED_ROWS.inc(section.rows)
+    metrics.BEHIND.set(sum(not reach.at_end for reach in section.reaches.values()))

@@ -1,0 +1,86 @@
+"""A section of the log: what one transaction makes visible, and the positions it stands for."""
+
+from dataclasses import dataclass, field
+
+from atalaia.errors import Refusal
+from atalaia.records import SourceRange
+from services.scorer.intake import Request
+from services.scorer.scoring import Scored
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message of `requests` that could not be processed."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    refusal: Refusal
+
+
+@dataclass(slots=True)
+class Reach:
+    """How far one partition of `requests` has been taken: ``[start, end)``."""
+
+    start: int
+    end: int
+    at_end: bool = False
+
+
+@dataclass(slots=True)
+class Section:
+    """What was scored since the last transaction.
+
+    ``observation_bytes`` is an upper bound of the observation it will make.
+    """
+
+    reaches: dict[int, Reach]
+    opened_at_seconds: float
+    predictions: list[dict[str, bytes | None]] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    scored: list[Scored] = field(default_factory=list)
+    rows: int = 0
+    observation_bytes: int = 0
+    polled_at_ms: int = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing but time has passed."""
+        return not (self.predictions or self.dead_letters or self.moved)
+
+    @property
+    def moved(self) -> bool:
+        """Whether some position has moved on, if only past transaction markers."""
+        return any(reach.end > reach.start for reach in self.reaches.values())
+
+    def add_scored(self, scored: Scored) -> None:
+        """Keep answers until they are committed."""
+        self.scored.append(scored)
+        self.predictions += [
+            {"key": request.key or request.id.encode(), "value": response}
+            for request, response in zip(scored.requests, scored.responses, strict=True)
+        ]
+        self.rows += len(scored.rows)
+        request_bytes = sum(len(request.value) for request in scored.requests)
+        self.observation_bytes += scored.served.bounds.observation_bytes(len(scored.rows), request_bytes)
+
+    def add_failure(self, request: Request, refusal: Refusal, prediction: bytes) -> None:
+        """Keep a dead letter, and the error prediction where the request has a key to find it by."""
+        self.dead_letters.append(
+            DeadLetter(request.partition, request.offset, request.key, request.value, refusal)
+        )
+        if request.key:
+            self.predictions.append({"key": request.key, "value": prediction})
+
+    def ranges(self) -> list[SourceRange]:
+        """The positions covered, for the observation."""
+        return [
+            SourceRange(partition, reach.start, reach.end, self.polled_at_ms, reach.at_end)
+            for partition, reach in sorted(self.reaches.items())
+        ]
+
+    def next(self, *, opened_at_seconds: float) -> "Section":
+        """The section that begins where this one ends."""
+        reaches = {p: Reach(reach.end, reach.end, reach.at_end) for p, reach in self.reaches.items()}
+        return Section(reaches, opened_at_seconds, polled_at_ms=self.polled_at_ms)
