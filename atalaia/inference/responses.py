@@ -86,7 +86,7 @@ class ResponseWriter:
 
     def _template(self, rows: int) -> bytes:
         outputs = ",".join(
-            f'{{"name":"{name}","datatype":"{datatype}","shape":{shape},"data":[%b]}}'
+            f'{{"name":"{name}","datatype":"{datatype}","shape":{orjson.dumps(shape).decode()},"data":[%b]}}'
             for name, datatype, shape in self._outputs(rows)
         )
         return f'{self._head}%b,"outputs":[{outputs}]}}'.encode()

@@ -61,9 +61,7 @@ class Loop:
             },
         )
         self._replies: Producer = producer(kafka, **{"linger.ms": 0, "message.timeout.ms": 10_000})
-        self._committer = Committer(
-            kafka, replica=settings.replica, consumer=self._consumer, on_commit=_count_commit
-        )
+        self._committer = Committer(kafka, replica=settings.replica, on_commit=_count_commit)
         self._collector: Collector | None = None
         self._section = Section({}, time.monotonic())
         self.stopped = False
@@ -206,7 +204,7 @@ class Loop:
         """Submit the open section, waiting where one is under way: nothing grows without bound."""
         section = self._section
         self._section = section.next(opened_at_seconds=time.monotonic())
-        self._committer.submit(section)
+        self._committer.submit(section, self._consumer.consumer_group_metadata())
 
     def _go_back_if_aborted(self) -> None:
         """After an abort, consume again from where the aborted section began."""
@@ -243,11 +241,11 @@ class Loop:
 
     def _on_revoke(self, client: Consumer, revoked: list[TopicPartition]) -> None:
         """Commit what was scored while the partitions are still ours."""
-        del client, revoked
+        del revoked
         if self._section.reaches:
             self._committer.wait()
             if self._committer.take_aborted() is None and self._section.moved:
-                self._committer.submit(self._section)
+                self._committer.submit(self._section, client.consumer_group_metadata())
                 self._committer.wait()
                 self._committer.take_aborted()
         self._forget()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from atalaia.records import ModelObservation, Observation
 from atalaia.settings import KafkaSettings
@@ -28,6 +28,9 @@ TRANSACTION_TIMEOUT_SECONDS = 5.0
 GIVE_UP_SECONDS = 12.0
 """A commit that takes longer hangs; the process ends so that its successor can go on."""
 
+GroupMetadata = object
+"""Opaque to us: confluent_kafka names no type for it."""
+
 _log = structlog.get_logger()
 
 
@@ -37,7 +40,6 @@ class Committer:
     Parameters
     ----------
     replica : makes the transactional id, so that a restarted scorer aborts what its predecessor left open
-    consumer : its group metadata fences a scorer that no longer owns its partitions
     on_commit : told of every committed section and how many seconds it took
     """
 
@@ -46,11 +48,9 @@ class Committer:
         kafka: KafkaSettings,
         *,
         replica: int,
-        consumer: Consumer,
         on_commit: Callable[[Section, float], None],
     ) -> None:
         self._prefix = kafka.topic_prefix
-        self._consumer = consumer
         self._on_commit = on_commit
         self._scorer = f"{kafka.topic_prefix}scorer-{replica}"
         self._encoder = msgspec.json.Encoder()
@@ -64,7 +64,7 @@ class Committer:
                 "queue.buffering.max.kbytes": 262_144,
             },
         )
-        self._submitted: Section | None = None
+        self._submitted: tuple[Section, GroupMetadata] | None = None
         self._aborted: Section | None = None
         self._begun_at_seconds: float | None = None
         self._changed = threading.Condition()
@@ -90,12 +90,16 @@ class Committer:
         """Whether a section would be taken at once."""
         return self._submitted is None
 
-    def submit(self, section: Section) -> None:
-        """Hand a section over; waits while one is under way."""
+    def submit(self, section: Section, group: GroupMetadata) -> None:
+        """Hand a section over; waits while one is under way.
+
+        ``group`` is the consumer's group metadata, which fences a scorer that no longer owns its partitions.
+        The caller takes it: a client may not be asked by one thread while another polls it.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._submitted is None)
             if self._aborted is None:
-                self._submitted = section
+                self._submitted = (section, group)
                 self._changed.notify_all()
 
     def wait(self) -> None:
@@ -122,11 +126,12 @@ class Committer:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._submitted is not None or self._closed)
-                section = self._submitted
-            if section is None:
+                submitted = self._submitted
+            if submitted is None:
                 return
+            section, group = submitted
             began = self._begun_at_seconds = time.monotonic()
-            committed = self._commit(section)
+            committed = self._commit(section, group)
             self._begun_at_seconds = None
             if committed:
                 self._on_commit(section, time.monotonic() - began)
@@ -135,7 +140,7 @@ class Committer:
                 self._submitted = None
                 self._changed.notify_all()
 
-    def _commit(self, section: Section) -> bool:
+    def _commit(self, section: Section, group: GroupMetadata) -> bool:
         """Whether the section became visible; False after an abort, never returns after a fatal error."""
         try:
             self._producer.begin_transaction()
@@ -144,12 +149,14 @@ class Committer:
                 TopicPartition(self._prefix + REQUESTS.name, partition, reach.end)
                 for partition, reach in section.reaches.items()
             ]
-            metadata = self._consumer.consumer_group_metadata()
-            self._producer.send_offsets_to_transaction(positions, metadata, TRANSACTION_TIMEOUT_SECONDS)
+            self._producer.send_offsets_to_transaction(positions, group, TRANSACTION_TIMEOUT_SECONDS)
             self._producer.commit_transaction(TRANSACTION_TIMEOUT_SECONDS)
         except KafkaException as error:
             self._abort(error.args[0])
             return False
+        except Exception:  # noqa: BLE001 - said, and then nothing goes on as if it were written
+            _log.exception("section could not be written")
+            end_process("a section could not be written")
         return True
 
     def _abort(self, error: KafkaError) -> None:
