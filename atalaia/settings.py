@@ -17,12 +17,16 @@ from pydantic_settings import (
 from atalaia.durations import parse_duration
 from atalaia.errors import SettingsError
 
+
+def _seconds(value: object) -> object:
+    """A duration as a number; anything else, a bare number from the environment too, is left to pydantic."""
+    if isinstance(value, str) and value[-1:].isalpha():
+        return parse_duration(value)
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[
-    float,
-    BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value),
-    Field(gt=0),
-]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 """A number of seconds, or a duration such as ``5s``."""
 
 

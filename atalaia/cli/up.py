@@ -1,0 +1,123 @@
+"""``atalaia up``: Kafka, Redis and the services on one machine, until told to stop."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from atalaia.runtime.machine import Addresses
+    from atalaia.settings import Settings
+
+
+class _StopRequested(BaseException):
+    """SIGTERM or SIGINT, in the main thread, wherever that was; not an error."""
+
+
+def up(
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A bundle to deploy; may be repeated.", exists=True, file_okay=False, metavar="BUNDLE"
+        ),
+    ] = None,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Data, logs and deployed bundles; a restart with the same goes on.", file_okay=False
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the addresses as one line of JSON when ready.")
+    ] = False,
+) -> None:
+    """Run Kafka, Redis, gateway and scorer on this machine until Ctrl-C or SIGTERM."""
+    import platformdirs  # noqa: PLC0415 - --help is quick
+    from rich.console import Console  # noqa: PLC0415
+
+    from atalaia import settings  # noqa: PLC0415
+
+    folder = state_dir or platformdirs.user_state_path("atalaia")
+    _run(settings.load(), folder, model or [], Console(stderr=True, highlight=False), as_json=as_json)
+
+
+def prepare_stream(settings: "Settings", bundles: Sequence[Path] = ()) -> None:
+    """Create the topics that are missing and deploy bundles, on a Kafka that runs."""
+    from atalaia.stream.admin import create_topics  # noqa: PLC0415 - --help is quick
+    from atalaia.stream.deploy import deploy  # noqa: PLC0415
+
+    create_topics(settings.kafka)
+    for bundle in bundles:
+        deploy(bundle, settings=settings)
+
+
+def _run(
+    settings: "Settings", folder: Path, bundles: list[Path], console: "Console", *, as_json: bool
+) -> None:
+    from atalaia.runtime.machine import Machine  # noqa: PLC0415
+
+    with contextlib.ExitStack() as on_screen:
+        status = on_screen.enter_context(console.status("Starting ..."))
+        machine = Machine(
+            settings,
+            folder,
+            prepare=lambda resolved: prepare_stream(resolved, bundles),
+            report=lambda line: console.print(line, markup=False, soft_wrap=True),
+            progress=lambda name: status.update(f"Fetching Kafka with Maven, once: {name}"),
+        )
+        with contextlib.suppress(_StopRequested), _stoppable() as disarm:
+            try:
+                machine.start()
+                on_screen.close()
+                _announce(machine.addresses, machine.state_dir, console, as_json=as_json)
+                threading.Event().wait()
+            finally:
+                disarm()
+                machine.close()
+    console.print("Everything is stopped.")
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[Callable[[], None]]:
+    """Make the first SIGTERM or SIGINT a `_StopRequested`; further ones do not disturb the stopping."""
+    armed = threading.Event()
+    armed.set()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if armed.is_set():
+            armed.clear()
+            raise _StopRequested
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield armed.clear
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _announce(addresses: "Addresses", state_dir: Path, console: "Console", *, as_json: bool) -> None:
+    import orjson  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(show_header=False, box=None)
+    for name, address in [
+        ("gateway", addresses.gateway),
+        ("kafka", addresses.kafka),
+        ("redis", addresses.redis),
+    ]:
+        table.add_row(name, address)
+    for name, address in addresses.metrics.items():
+        table.add_row(f"metrics of {name}", address)
+    table.add_row("data and logs", str(state_dir))
+    console.print("Ready; Ctrl-C stops it.")
+    console.print(table)
+    if as_json:
+        typer.echo(orjson.dumps(addresses).decode())
