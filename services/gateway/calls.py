@@ -1,0 +1,160 @@
+"""One request on its way through: what its log line and its metrics say, and what it gets when refused."""
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from atalaia.errors import FieldProblem, InvalidInput, Refusal, TooLarge
+from atalaia.telemetry import metrics
+from services.gateway.answers import Answer
+from services.gateway.gateway import Gateway
+from services.gateway.problems import Internal, respond
+
+_log = structlog.get_logger()
+
+CLIENT_GONE = 499
+MAX_ID_CHARACTERS = 200
+_CLIENT_ID = b"x-request-id"
+
+
+class Call:
+    """What is known of a request so far.
+
+    ``key`` is its Kafka key, made here and never a client's. ``client_id`` is the header ``X-Request-Id``,
+    ``request_id`` what the caller finds it by: the client's own id, else the key.
+    """
+
+    __slots__ = (
+        "abstained_rows",
+        "applicability",
+        "client_id",
+        "code",
+        "inputs",
+        "key",
+        "model",
+        "predictions",
+        "request_bytes",
+        "request_id",
+        "route",
+        "rows",
+        "score",
+        "started",
+        "version",
+    )
+
+    def __init__(self, route: str, request: Request) -> None:
+        self.started = time.perf_counter()
+        self.route = route
+        self.key = uuid.uuid4().hex
+        given = next((value for name, value in request.scope["headers"] if name == _CLIENT_ID), b"")
+        self.client_id: str | None = given.decode("latin-1") or None
+        self.request_id = (self.client_id or self.key)[:MAX_ID_CHARACTERS]
+        self.model = ""
+        self.version = ""
+        self.code: str | None = None
+        self.rows: int | None = None
+        self.request_bytes: int | None = None
+        self.score: float | None = None
+        self.applicability: float | None = None
+        self.abstained_rows: int | None = None
+        self.inputs: Any = None
+        self.predictions: Any = None
+
+    def check_client_id(self) -> None:
+        """Refuse an id that is no id.
+
+        Raises
+        ------
+        InvalidInput
+        """
+        given = self.client_id
+        if given is not None and (len(given) > MAX_ID_CHARACTERS or not given.isprintable()):
+            expected = f"at most {MAX_ID_CHARACTERS} printable characters"
+            raise InvalidInput([FieldProblem("X-Request-Id", "not an id", expected)])
+
+    def take(self, answer: Answer) -> None:
+        """Note what was answered, by whom."""
+        self.model, self.version = answer.model, answer.version
+        self.abstained_rows = sum(answer.abstained)
+        self.rows = len(answer.abstained)
+        if self.rows == 1:
+            self.score, self.applicability = answer.outputs["score"][0], answer.outputs["applicability"][0]
+
+    def close(self, gateway: Gateway, status: int, response_bytes: int) -> None:
+        """Leave the line in the log and count."""
+        seconds = time.perf_counter() - self.started
+        version = (self.model, self.version)
+        metrics.GATEWAY_REQUEST_SECONDS.labels(self.route, str(status), *version).observe(seconds)
+        if self.request_bytes is not None:
+            metrics.GATEWAY_REQUEST_BYTES.labels(*version).observe(self.request_bytes)
+            metrics.GATEWAY_RESPONSE_BYTES.labels(*version).observe(response_bytes)
+        if self.code is not None:
+            metrics.GATEWAY_REFUSALS.labels(self.code, *version).inc()
+        if self.abstained_rows is not None:
+            metrics.GATEWAY_ROWS.labels(*version).inc(self.rows or 0)
+            metrics.GATEWAY_ABSTAINED_ROWS.labels(*version).inc(self.abstained_rows)
+        gateway.log.write(self._line(status, seconds))
+
+    def _line(self, status: int, seconds: float) -> dict[str, Any]:
+        single = self.rows == 1 and self.abstained_rows is not None
+        line = {
+            "route": self.route,
+            "status": status,
+            "latency_ms": round(seconds * 1000, 3),
+            "model": self.model or None,
+            "version": self.version or None,
+            "request_id": self.request_id,
+            "rows": self.rows,
+            "score": self.score,
+            "applicability": self.applicability,
+            "abstained": bool(self.abstained_rows) if single else self.abstained_rows,
+            "code": self.code,
+        }
+        if self.inputs is not None:
+            line["inputs"] = self.inputs
+        if self.predictions is not None:
+            line["predictions"] = self.predictions
+        return line
+
+
+Handler = Callable[[Request, Call], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def endpoint(gateway: Gateway, route: str, handler: Handler) -> Endpoint:
+    """``handler`` as a route: every request leaves a log line and metrics, every refusal is a problem."""
+
+    async def run(request: Request) -> Response:
+        call = Call(route, request)
+        try:
+            response = await handler(request, call)
+        except Refusal as refusal:
+            response = refuse(refusal, request, call)
+        except ClientDisconnect:
+            call.code = "client_disconnected"
+            response = Response(status_code=CLIENT_GONE)
+        except Exception:  # noqa: BLE001 - a mistake of ours ends one request, told as such, not the process
+            _log.exception("request failed", route=route, request_id=call.request_id)
+            response = refuse(Internal("something went wrong here; the log says what"), request, call)
+        call.close(gateway, response.status_code, len(response.body))
+        return response
+
+    run.__name__ = handler.__name__
+    return run
+
+
+def refuse(
+    refusal: Refusal, request: Request, call: Call, *, headers: dict[str, str] | None = None
+) -> Response:
+    """The problem document of a refusal, noted on the call."""
+    call.code = refusal.code
+    chunked = isinstance(refusal, TooLarge) and "content-length" not in request.headers
+    if chunked:
+        # What is left of an endless body is not worth reading.
+        headers = {**(headers or {}), "connection": "close"}
+    return respond(refusal, instance=request.url.path, request_id=call.request_id, headers=headers)

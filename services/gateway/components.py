@@ -1,0 +1,178 @@
+"""The schemas and refusals that the OpenAPI document refers to."""
+
+from typing import Any
+
+from services.gateway.problems import MEDIA_TYPE
+
+Members = dict[str, Any]
+
+DATATYPES = ("BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "FP32",
+             "FP64", "BYTES")  # fmt: skip
+
+
+def ref(kind: str, name: str) -> Members:
+    """A reference to a component."""
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _object(required: Members, **optional: Any) -> Members:
+    return {"type": "object", "required": list(required), "properties": {**required, **optional}}
+
+
+_STRING: Members = {"type": "string"}
+_NUMBER: Members = {"type": "number"}
+_BOOLEAN: Members = {"type": "boolean"}
+_STRINGS: Members = {"type": "array", "items": _STRING}
+_SHAPE: Members = {"type": "array", "items": {"type": "integer"}}
+_DATATYPE: Members = {"type": "string", "enum": list(DATATYPES)}
+_LABEL: Members = {"type": ["integer", "string"]}
+_PARAMETERS: Members = {
+    "type": "object",
+    "additionalProperties": {"type": ["string", "number", "boolean"]},
+}
+_ROW_ANSWER = {
+    "label": {**_LABEL, "description": "of a classifier"},
+    "value": {**_NUMBER, "description": "of a regressor"},
+    "probabilities": {"type": "array", "items": _NUMBER, "description": "in the order of the classes"},
+}
+_ALWAYS = {
+    "score": {**_NUMBER, "description": "of the positive or the predicted class; the value of a regressor"},
+    "applicability": {**_NUMBER, "description": "squared Mahalanobis distance to the reference"},
+    "abstained": {**_BOOLEAN, "description": "whether the row is beyond the cutoff"},
+}
+_IDENTITY = {"id": _STRING, "model": _STRING, "version": _STRING}
+_CONTENT_ROW: Members = {
+    "type": "object",
+    "description": "feature values by name; context columns and event_time may be among them",
+}
+
+SCHEMAS: Members = {
+    "PlainRow": _CONTENT_ROW,
+    "Instances": _object(
+        {
+            "instances": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"anyOf": [ref("schemas", "PlainRow"), {"type": "array"}]},
+                "description": "objects, or arrays in feature order",
+            }
+        }
+    ),
+    "PlainRequest": {"anyOf": [ref("schemas", "Instances"), ref("schemas", "PlainRow")]},
+    "RowAnswer": _object(_ALWAYS, **_ROW_ANSWER),
+    "PlainAnswer": _object({**_IDENTITY, **_ALWAYS}, **_ROW_ANSWER),
+    "PlainRows": _object(
+        {**_IDENTITY, "predictions": {"type": "array", "items": ref("schemas", "RowAnswer")}}
+    ),
+    "PlainResponse": {"anyOf": [ref("schemas", "PlainAnswer"), ref("schemas", "PlainRows")]},
+    "InputTensor": _object(
+        {"name": _STRING, "shape": _SHAPE, "datatype": _DATATYPE, "data": {"type": "array"}},
+        parameters={"type": "object"},
+    ),
+    "InferenceRequest": _object(
+        {"inputs": {"type": "array", "minItems": 1, "items": ref("schemas", "InputTensor")}},
+        id={"type": ["string", "null"]},
+        parameters=_PARAMETERS,
+        outputs={"type": "array", "items": _object({"name": _STRING}, parameters={"type": "object"})},
+    ),
+    "OutputTensor": _object(
+        {"name": _STRING, "shape": _SHAPE, "datatype": _DATATYPE, "data": {"type": "array"}}
+    ),
+    "InferenceResponse": _object(
+        {
+            "model_name": _STRING,
+            "model_version": _STRING,
+            "id": _STRING,
+            "outputs": {"type": "array", "items": ref("schemas", "OutputTensor")},
+        },
+        parameters=_PARAMETERS,
+    ),
+    "ServerMetadata": _object({"name": _STRING, "version": _STRING, "extensions": _STRINGS}),
+    "TensorMetadata": _object(
+        {"name": _STRING, "datatype": _DATATYPE, "shape": _SHAPE}, parameters=_PARAMETERS
+    ),
+    "ModelMetadata": _object(
+        {
+            "name": _STRING,
+            "versions": _STRINGS,
+            "platform": _STRING,
+            "inputs": {"type": "array", "items": ref("schemas", "TensorMetadata")},
+            "outputs": {"type": "array", "items": ref("schemas", "TensorMetadata")},
+        }
+    ),
+    "ModelReady": _object({"name": _STRING, "ready": _BOOLEAN}),
+    "Live": _object({"live": _BOOLEAN}),
+    "Ready": _object({"ready": _BOOLEAN}),
+    "V1Models": _object({"models": _STRINGS}),
+    "ModelSchema": _object(
+        {
+            "model": _STRING,
+            "version": _STRING,
+            "task": {"type": "string", "enum": ["classification", "regression"]},
+            "features": {
+                "type": "array",
+                "items": _object(
+                    {"name": _STRING, "datatype": _DATATYPE, "missing": _BOOLEAN},
+                    unit={"type": ["string", "null"]},
+                    description={"type": ["string", "null"]},
+                    range={"type": ["array", "null"], "items": {"type": ["number", "null"]}},
+                    categories={"type": ["array", "null"], "items": _STRING},
+                ),
+            },
+            "context": {
+                "type": "array",
+                "items": _object({"name": _STRING, "datatype": _DATATYPE, "required": _BOOLEAN}),
+            },
+            "outputs": _STRINGS,
+            "example": ref("schemas", "PlainRow"),
+        },
+        description={"type": ["string", "null"]},
+        classes={"type": ["array", "null"], "items": _LABEL},
+        positive_class={"type": ["integer", "string", "null"]},
+        threshold={"type": ["number", "null"]},
+        applicability=_object({"cutoff": _NUMBER}),
+    ),
+    "FieldProblem": _object(
+        {"field": _STRING, "problem": _STRING, "expected": _STRING}, row={"type": "integer"}
+    ),
+    "Contribution": _object({"feature": _STRING, "contribution": _NUMBER}),
+    "Problem": _object(
+        {
+            "type": _STRING,
+            "title": _STRING,
+            "status": {"type": "integer"},
+            "detail": _STRING,
+            "instance": _STRING,
+            "code": {"type": "string", "description": "the machine's name of the reason"},
+            "request_id": _STRING,
+            "error": {"type": "string", "description": "the detail, where protocol clients look for it"},
+        },
+        errors={"type": "array", "items": ref("schemas", "FieldProblem")},
+        distance=_NUMBER,
+        cutoff=_NUMBER,
+        contributions={"type": "array", "items": ref("schemas", "Contribution")},
+    ),
+}
+
+_REASONS = {
+    400: "The body cannot be read",
+    404: "No such model or version",
+    413: "The body or the batch is too large; nothing was published",
+    415: "The content type is not JSON",
+    422: "The input does not fit the model (`errors`), or its one row is out of the model's domain "
+    "(`distance`, `cutoff`, `contributions`)",
+    429: "Too many requests in flight; see Retry-After",
+    500: "The model failed, or the gateway did",
+    503: "Kafka is not available, or no model is deployed; not accepted, see Retry-After",
+    504: "Accepted, but no reply came before the deadline",
+}
+_RETRY_AFTER = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+
+REFUSALS: Members = {
+    str(status): {
+        "description": reason,
+        "content": {MEDIA_TYPE: {"schema": ref("schemas", "Problem")}},
+        **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
+    }
+    for status, reason in _REASONS.items()
+}

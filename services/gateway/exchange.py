@@ -1,0 +1,253 @@
+"""Request and reply over Kafka: what is published waits here, by key, for its reply or its deadline."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from atalaia.errors import DeadlineExceeded, TooLarge, TooManyRequests, Unavailable
+from atalaia.settings import GatewaySettings, KafkaSettings
+from atalaia.stream.clients import producer
+from atalaia.stream.headers import DEADLINE, MODEL, REPLY, VERSION
+from atalaia.telemetry import metrics
+from atalaia.telemetry.logs import KAFKA_LOGGER
+from atalaia.topics import REPLIES, REQUESTS
+from services.gateway.replies import Reply, ReplyReader
+
+_log = structlog.get_logger()
+Told = TypeVar("Told")
+
+PULSE_SECONDS = 0.05
+PING_SECONDS = 1.0
+SILENCE_SECONDS = 3.0
+"""Without a ping coming back for this long, Kafka counts as away."""
+
+_PING = b"ping-"
+
+
+class _Waiting:
+    """A caller; ``acknowledged`` once Kafka has its request."""
+
+    __slots__ = ("acknowledged", "reply")
+
+    def __init__(self, reply: asyncio.Future[Reply]) -> None:
+        self.reply = reply
+        self.acknowledged = False
+
+
+class Exchange:
+    """Publishes requests and hands each caller the reply to its own.
+
+    Everything but the reader of replies runs on the event loop: delivery reports are served by a pulse and
+    after each request, so a reply costs one switch of threads and an acknowledgement none.
+
+    Kafka is known to be there by a ping a second that this process publishes to its own partition of
+    `replies` and reads back. Without one for three seconds new requests are refused at once.
+
+    Parameters
+    ----------
+    kafka, gateway : settings
+    """
+
+    def __init__(self, kafka: KafkaSettings, gateway: GatewaySettings) -> None:
+        self._kafka = kafka
+        self._deadline_seconds = gateway.deadline
+        self._max_in_flight = gateway.max_in_flight
+        self._requests = kafka.topic_prefix + REQUESTS.name
+        self._replies = kafka.topic_prefix + REPLIES.name
+        self._in_flight: dict[bytes, _Waiting] = {}
+        self._ping = _PING + uuid.uuid4().hex.encode()
+        self._reader = ReplyReader(kafka, on_address=self._on_address, on_replies=self._on_replies)
+        self._address: bytes | None = None
+        self._heard_at = float("-inf")
+        self._pinged_at = float("-inf")
+        self._was_up = False
+        self._broken: str | None = None
+        self._pulse: asyncio.TimerHandle | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether what this process publishes comes back."""
+        return time.monotonic() - self._heard_at < SILENCE_SECONDS
+
+    @property
+    def in_flight(self) -> int:
+        """Callers waiting."""
+        return len(self._in_flight)
+
+    def start(self) -> None:
+        """Begin, on the running event loop; Kafka may be away."""
+        self._loop = asyncio.get_running_loop()
+        self._producer = self._new_producer()
+        self._reader.start()
+        self._beat()
+
+    def stop(self) -> None:
+        """Stop reading and publishing."""
+        if self._pulse is not None:
+            self._pulse.cancel()
+        self._reader.stop()
+        self._producer.flush(1.0)
+
+    def admit(self) -> None:
+        """Say at once where a request could not be taken.
+
+        Raises
+        ------
+        Unavailable, TooManyRequests
+        """
+        if not self.up:
+            raise Unavailable("Kafka does not answer; the request was not accepted, send it again")
+        if len(self._in_flight) >= self._max_in_flight:
+            raise TooManyRequests(
+                f"{self._max_in_flight} requests are in flight, as many as are allowed; send it again"
+            )
+
+    async def ask(self, key: bytes, value: bytes, *, model: str, version: str | None) -> Reply:
+        """Publish a request and wait for its reply.
+
+        Raises
+        ------
+        Unavailable, TooManyRequests, TooLarge
+            where the request was not accepted.
+        DeadlineExceeded
+            where it was, and no reply came in time.
+        """
+        self.admit()
+        waiting = _Waiting(self._loop.create_future())
+        self._in_flight[key] = waiting
+        timer = self._loop.call_later(self._deadline_seconds, self._expire, waiting)
+        try:
+            self._publish(key, value, model, version)
+            return await waiting.reply
+        finally:
+            timer.cancel()
+            del self._in_flight[key]
+
+    def _publish(self, key: bytes, value: bytes, model: str, version: str | None) -> None:
+        deadline_ms = int((time.time() + self._deadline_seconds) * 1000)
+        headers: list[tuple[str, str | bytes | None]] = [
+            (MODEL, model.encode()),
+            (REPLY, self._address),
+            (DEADLINE, str(deadline_ms).encode()),
+        ]
+        if version is not None:
+            headers.append((VERSION, version.encode()))
+        try:
+            self._producer.produce(self._requests, value=value, key=key, headers=headers)
+        except BufferError as error:
+            raise TooManyRequests("the queue to Kafka is full; send the request again") from error
+        except KafkaException as error:
+            raise _not_accepted(error.args[0]) from error
+        self._producer.poll(0)
+
+    def _expire(self, waiting: _Waiting) -> None:
+        self._producer.poll(0)
+        if waiting.reply.done():
+            return
+        waited = f"within {self._deadline_seconds:g} s"
+        if waiting.acknowledged:
+            waiting.reply.set_exception(
+                DeadlineExceeded(f"the request was accepted, but no reply came {waited}")
+            )
+        else:
+            waiting.reply.set_exception(
+                Unavailable(f"Kafka did not acknowledge the request {waited}; it was not accepted")
+            )
+
+    # -- from Kafka --------------------------------------------------------------------------------------
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        key = message.key()
+        waiting = self._in_flight.get(key) if isinstance(key, bytes) else None
+        if waiting is None:
+            return
+        if error is None:
+            waiting.acknowledged = True
+        elif not waiting.reply.done():
+            waiting.reply.set_exception(_not_accepted(error))
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._broken = str(error)
+
+    def _on_replies(self, replies: Sequence[Reply]) -> None:
+        self._tell(self._deliver, replies)
+
+    def _on_address(self, partition: int) -> None:
+        self._tell(self._take_address, partition)
+
+    def _tell(self, what: Callable[[Told], None], told: Told) -> None:
+        try:
+            self._loop.call_soon_threadsafe(what, told)
+        except RuntimeError:
+            _log.debug("the event loop is closed; a reply came too late to be delivered")
+
+    def _take_address(self, partition: int) -> None:
+        _log.info("listening for replies", partition=partition)
+        self._address = str(partition).encode()
+        self._send_ping()
+
+    def _deliver(self, replies: Sequence[Reply]) -> None:
+        heard = False
+        for reply in replies:
+            waiting = self._in_flight.get(reply.key)
+            if waiting is not None:
+                heard = True
+                if not waiting.reply.done():
+                    waiting.reply.set_result(reply)
+            elif reply.key == self._ping:
+                heard = True
+            elif not reply.key.startswith(_PING):
+                metrics.GATEWAY_UNCLAIMED_REPLIES.inc()
+        if heard:
+            self._heard_at = time.monotonic()
+
+    # -- the pulse ---------------------------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        self._pulse = self._loop.call_later(PULSE_SECONDS, self._beat)
+        self._producer.poll(0)
+        if self._broken is not None:
+            _log.error("producer is broken, taking another", reason=self._broken)
+            self._broken = None
+            self._producer = self._new_producer()
+        if self._address is not None and time.monotonic() - self._pinged_at >= PING_SECONDS:
+            self._send_ping()
+        if self.up != self._was_up:
+            self._was_up = not self._was_up
+            _log.warning("Kafka answers" if self._was_up else "Kafka does not answer")
+        metrics.GATEWAY_KAFKA_UP.set(self._was_up)
+        metrics.GATEWAY_IN_FLIGHT.set(len(self._in_flight))
+        metrics.GATEWAY_QUEUE.set(len(self._producer))
+
+    def _send_ping(self) -> None:
+        self._pinged_at = time.monotonic()
+        assert self._address is not None  # noqa: S101 - a ping has somewhere to go
+        try:
+            self._producer.produce(self._replies, key=self._ping, value=None, partition=int(self._address))
+        except (BufferError, KafkaException) as error:
+            _log.debug("ping not sent", reason=str(error))
+
+    def _new_producer(self) -> Producer:
+        return producer(
+            self._kafka,
+            **{
+                "linger.ms": 0,
+                "delivery.timeout.ms": max(round(self._deadline_seconds * 1000), 1000),
+                "queue.buffering.max.messages": self._max_in_flight + 100,
+                "on_delivery": self._on_delivery,
+                "error_cb": self._on_error,
+                "logger": KAFKA_LOGGER,
+            },
+        )
+
+
+def _not_accepted(error: KafkaError) -> Unavailable | TooLarge:
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return TooLarge("the request is larger than Kafka takes: send fewer rows a request")
+    return Unavailable(f"Kafka did not take the request ({error.str()}); it was not accepted")

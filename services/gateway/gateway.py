@@ -1,0 +1,107 @@
+"""The gateway as a whole: catalog, exchange and request log, brought up and taken down together."""
+
+import asyncio
+import threading
+
+import structlog
+
+from atalaia.errors import StreamUnavailable
+from atalaia.settings import GatewaySettings, Settings
+from atalaia.stream.catalog import Catalog, View
+from atalaia.telemetry import metrics
+from services.gateway.exchange import Exchange
+from services.gateway.problems import Draining, Starting
+from services.gateway.requestlog import RequestLog
+from services.gateway.served import Served
+
+_log = structlog.get_logger()
+_RETRY_SECONDS = 0.5
+_FLUSH_SECONDS = 0.5
+
+
+class Gateway:
+    """What the routes stand on.
+
+    It comes up whether Kafka is there or not, and becomes ready when it is: the models have been read and
+    its own ping has come back.
+
+    Parameters
+    ----------
+    settings : read at the entry point
+    log : where requests leave their lines
+    """
+
+    def __init__(self, settings: Settings, log: RequestLog) -> None:
+        self.settings: GatewaySettings = settings.gateway
+        self.log = log
+        self.exchange = Exchange(settings.kafka, settings.gateway)
+        self.draining = False
+        self._kafka = settings.kafka.bootstrap_servers
+        self._catalog: Catalog[Served] = Catalog(settings.kafka, Served)
+        self._catalog_read = threading.Event()
+        self._stop = threading.Event()
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to reach for Kafka."""
+        self.exchange.start()
+        threading.Thread(target=self._read_catalog, name="catalog-start", daemon=True).start()
+        self._flushing = asyncio.create_task(self._flush_log())
+
+    async def stop(self) -> None:
+        """Let go of Kafka and write what the log holds; nothing is in flight any more."""
+        self._stop.set()
+        if self._flushing is not None:
+            self._flushing.cancel()
+        await asyncio.to_thread(self._stop_clients)
+        self.log.flush()
+
+    def check_ready(self) -> None:
+        """Refuse where a probe should look elsewhere.
+
+        Raises
+        ------
+        Draining, Starting
+        """
+        if self.draining:
+            raise Draining("this gateway is shutting down")
+        self.view()
+        if not self.exchange.up:
+            raise Starting(f"Kafka at {self._kafka} does not answer")
+
+    def view(self) -> View[Served]:
+        """What is deployed now.
+
+        Raises
+        ------
+        Starting
+            until the deployments have been read once.
+        """
+        if not self._catalog_read.is_set():
+            raise Starting(f"the deployed models have not been read from Kafka at {self._kafka} yet")
+        return self._catalog.view
+
+    def _read_catalog(self) -> None:
+        said = ""
+        while not self._stop.is_set():
+            try:
+                self._catalog.start()
+            except StreamUnavailable as error:
+                if str(error) != said:
+                    said = str(error)
+                    _log.warning("models cannot be read, trying again", reason=said)
+                self._stop.wait(_RETRY_SECONDS)
+            else:
+                self._catalog_read.set()
+                return
+
+    async def _flush_log(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            metrics.GATEWAY_MODELS.set(len(self._catalog.view.loaded))
+            self.log.flush()
+
+    def _stop_clients(self) -> None:
+        self.exchange.stop()
+        if self._catalog_read.is_set():
+            self._catalog.stop()

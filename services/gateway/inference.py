@@ -1,0 +1,69 @@
+"""The way of an inference request, the same for every protocol: read, publish, wait, judge the reply."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+
+from atalaia.errors import Unavailable
+from services.gateway.answers import Answer, read_answer
+from services.gateway.bodies import read_body
+from services.gateway.calls import Call
+from services.gateway.gateway import Gateway
+from services.gateway.intake import Asked, Intake
+from services.gateway.served import Served
+
+_ABSTAINED = b"abstained"
+
+Reader = Callable[[Intake, bytes], Asked]
+"""Reads a body in one of the protocols."""
+
+
+async def infer(gateway: Gateway, request: Request, call: Call, read: Reader) -> tuple[Asked, bytes, Answer]:
+    """What was asked, the reply's own bytes, and what they say.
+
+    Raises
+    ------
+    Refusal
+        any of them.
+    """
+    gateway.exchange.admit()
+    view = gateway.view()
+    call.check_client_id()
+    body = await read_body(request, max_bytes=gateway.settings.max_body_bytes)
+    call.request_bytes = len(body)
+    named = request.path_params
+    intake = Intake(view, named.get("model"), named.get("version"), call.client_id, gateway.settings.max_rows)
+    asked = read(intake, body)
+    _note(gateway, call, asked)
+    reply = await gateway.exchange.ask(
+        call.key.encode(), asked.body, model=asked.served.name, version=asked.version
+    )
+    if reply.value is None:
+        raise Unavailable("the reply was empty; send the request again")
+    answer = read_answer(reply.value)
+    call.take(answer)
+    if gateway.settings.log_predictions:
+        call.predictions = answer.outputs
+    if reply.outcome == _ABSTAINED:
+        served = view.loaded.get((answer.model, answer.version), asked.served)
+        raise served.refuse_row(asked.rows.numeric[0], answer.outputs["applicability"][0])
+    return asked, reply.value, answer
+
+
+def _note(gateway: Gateway, call: Call, asked: Asked) -> None:
+    call.model, call.version = asked.served.name, asked.served.version
+    call.rows = len(asked.rows)
+    if asked.id is not None:
+        call.request_id = asked.id
+    if gateway.settings.log_inputs:
+        call.inputs = _columns(asked.served, asked)
+
+
+def _columns(served: Served, asked: Asked) -> dict[str, list[Any]]:
+    """The features of a request, by name."""
+    numeric = iter(asked.rows.numeric.T.tolist())
+    return {
+        feature.name: next(numeric) if feature.numeric else asked.rows.strings[feature.name].tolist()
+        for feature in served.manifest.features
+    }

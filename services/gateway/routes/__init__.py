@@ -1,0 +1,1 @@
+"""The routes, one module a protocol; each lists its own with `routes`."""

@@ -1,0 +1,30 @@
+"""Probes and metrics."""
+
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.gateway.calls import Call, endpoint
+from services.gateway.gateway import Gateway
+from services.gateway.responses import json_response
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    """Whether the process lives, whether it can take requests, and its metrics."""
+
+    async def healthz(_: Request, __: Call) -> Response:
+        return json_response({"live": True})
+
+    async def readyz(_: Request, __: Call) -> Response:
+        gateway.check_ready()
+        return json_response({"ready": True})
+
+    async def metrics(_: Request, __: Call) -> Response:
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+    handlers = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+    return [
+        Route(path, endpoint(gateway, path, handler), methods=["GET"]) for path, handler in handlers.items()
+    ]

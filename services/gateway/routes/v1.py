@@ -1,0 +1,39 @@
+"""KServe V1."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.gateway.answers import plain_rows
+from services.gateway.calls import Call, endpoint
+from services.gateway.gateway import Gateway
+from services.gateway.inference import infer
+from services.gateway.intake import Asked, Intake
+from services.gateway.responses import json_response, raw_json
+from services.gateway.routes.oip import find_served
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    """Models, their state, and predictions."""
+
+    async def predict(request: Request, call: Call) -> Response:
+        _, _, answer = await infer(gateway, request, call, _read_instances)
+        return raw_json(plain_rows(answer))
+
+    async def models(_: Request, __: Call) -> Response:
+        return json_response({"models": sorted(gateway.view().records)})
+
+    async def model(request: Request, call: Call) -> Response:
+        served = find_served(gateway, call, request.path_params["model"], None)
+        return json_response({"name": served.name, "ready": True})
+
+    predict_path, models_path, model_path = "/v1/models/{model}:predict", "/v1/models", "/v1/models/{model}"
+    return [
+        Route(predict_path, endpoint(gateway, predict_path, predict), methods=["POST"]),
+        Route(models_path, endpoint(gateway, models_path, models), methods=["GET"]),
+        Route(model_path, endpoint(gateway, model_path, model), methods=["GET"]),
+    ]
+
+
+def _read_instances(intake: Intake, body: bytes) -> Asked:
+    return intake.read_plain(body, only_instances=True)
