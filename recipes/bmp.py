@@ -47,21 +47,20 @@ def train(
         when the ONNX file does not answer as scikit-learn does.
     """
     del data_dir
-    steps = len(SIZES) + 2
     training = simulate(TRAINING_PANELS, TRAINING_SEED)
     held_out = simulate(HELD_OUT_PANELS, HELD_OUT_SEED)
-    progress("simulating panels", 1, steps)
+    reference = simulate(REFERENCE_PANELS, REFERENCE_SEED)
+    progress("simulating panels", 1, 1)
     models = {}
-    for done, (trees, leaves) in enumerate(SIZES, start=2):
+    for done, (trees, leaves) in enumerate(SIZES, start=1):
         models[trees, leaves] = HistGradientBoostingClassifier(
             max_iter=trees, max_leaf_nodes=leaves, early_stopping=False, random_state=0
         ).fit(_inputs(training), training.contaminated)
-        progress("training", done, steps)
+        progress("training", done, len(SIZES))
     converted = to_onnx(models[CHOSEN], len(FEATURES), [CLEAN, CONTAMINATED])
     _check_conversion(converted, models[CHOSEN], held_out)
     scores = {size: model.predict_proba(_inputs(held_out))[:, 1] for size, model in models.items()}
-    reference = simulate(REFERENCE_PANELS, REFERENCE_SEED)
-    bundle = build_bundle(
+    return build_bundle(
         out,
         manifest=_manifest(),
         model=converted,
@@ -69,17 +68,15 @@ def train(
         labels=reference.contaminated.astype(np.int64),
         sections=_sections(held_out, scores),
         notes=(
-            "Simulated people are healthier than inpatients, their tails lighter: a ward gives worse figures.",
+            "Simulated people are healthier than inpatients, tails are lighter: a ward gives worse figures.",
             "Deltas are missing for people without a prior panel, about one in ten.",
         ),
         replace=replace,
     )
-    progress("packing", steps, steps)
-    return bundle
 
 
 def rule_of_thumb(panels: Panels) -> BoolArray:
-    """The thesis's real-time rule: chloride up, potassium and calcium down; false where a delta is missing."""
+    """The thesis's real-time rule: chloride up, potassium and calcium down; false without deltas."""
     chloride, potassium, calcium = (
         panels.features[:, FEATURES.index(f"{analyte}_delta_prior")]
         for analyte in ("chloride", "potassium_plas", "calcium")
@@ -156,9 +153,9 @@ def _sections(
         [(*size, *_figures(score >= THRESHOLD, held_out)) for size, score in scores.items()],
     )
     told = (
-        f"On {len(held_out)} held-out panels, {held_out.contaminated.mean():.1%} contaminated; f is the share of "
-        "fluid in the sample. The rule: chloride up by more than 7.7, potassium down by more than 0.7 and "
-        "calcium down by more than 1.7 since the panel before."
+        f"On {len(held_out)} held-out panels, {held_out.contaminated.mean():.1%} contaminated; f is the "
+        "share of fluid in the sample. The rule: chloride up by more than 7.7, potassium down by more than "
+        "0.7 and calcium down by more than 1.7 since the panel before."
     )
     return [
         ("Beside the rule of thumb", f"{told}\n\n{beside}"),

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from atalaia.bundles.manifest import Manifest
+from atalaia.bundles.manifest import Datatype, Manifest
 from atalaia.errors import BundleError
 from atalaia.inference.columns import numpy_dtype
 from atalaia.inference.rows import IntArray, Rows
 
 Float32Array = npt.NDArray[np.float32]
 
-_SERVED: dict[str, str] = {
+_SERVED: dict[str, Datatype] = {
     "tensor(bool)": "BOOL",
     "tensor(int8)": "INT8",
     "tensor(int16)": "INT16",
@@ -64,7 +64,7 @@ def open_session(model: bytes, source: str) -> onnxruntime.InferenceSession:
         raise BundleError(f"{source}: onnxruntime cannot load it: {_first_line(error)}") from error
 
 
-def served_datatype(onnx_type: str) -> str | None:
+def served_datatype(onnx_type: str) -> Datatype | None:
     """The protocol's name of an ONNX tensor type, None for what requests cannot carry.
 
     >>> served_datatype("tensor(float)")

@@ -22,7 +22,7 @@ def describe(bundle: Bundle) -> Table:
         "context": ", ".join(column.name for column in manifest.context) or "none",
         "reference": f"{len(reference)} rows"
         + (" (training rows)" if manifest.reference_is_training else ""),
-        "cutoff": f"{reference.applicability.cutoff:.4g}, beyond which {int(reference.abstained.sum())} rows lie",
+        "cutoff": f"{reference.applicability.cutoff:.4g}, {int(reference.abstained.sum())} rows beyond",
         "figures": ", ".join(_figures(bundle)),
         "digest": bundle.digest,
         "card": str(bundle.folder / "card.md"),
