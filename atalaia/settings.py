@@ -3,6 +3,7 @@
 Read once, at an entry point, with `load`; everything below takes what it needs as arguments.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,3 +136,11 @@ def load(**overrides: Any) -> Settings:
             for problem in error.errors()
         )
         raise SettingsError(f"settings are wrong: {wrong}") from error
+    except ValueError as error:  # a file that is not TOML, a table in the environment that is not JSON
+        raise SettingsError(f"settings are wrong: {': '.join(_reasons(error))}") from error
+
+
+def _reasons(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        yield str(error)
+        error = error.__cause__

@@ -6,6 +6,7 @@ every shape and names what is wrong.
 """
 
 import json
+import math
 import re
 from typing import Any
 
@@ -80,6 +81,7 @@ class InferResponse(msgspec.Struct, omit_defaults=True):
 _tensor_decoder = msgspec.json.Decoder(TensorRequest)
 _general_decoder = msgspec.json.Decoder(InferRequest)
 _response_decoder = msgspec.json.Decoder(InferResponse)
+_MAX_WORDS = 300
 _OUT_OF_RANGE = ("Integer value out of range", "Number out of range")
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?$", re.DOTALL)
 
@@ -119,29 +121,25 @@ def explain_decode_error(body: bytes, error: Exception) -> NotReadable | Invalid
     NaN, Infinity and numbers too large for a float are not JSON; where nothing else is wrong with the
     body it is a matter of the input (422), not of the document (400).
     """
-    if isinstance(error, msgspec.ValidationError) and not str(error).startswith(_OUT_OF_RANGE):
-        match = _WHERE.match(str(error))
-        what, path = (match["what"], match["path"]) if match else (str(error), None)
-        if path is None and not body.lstrip().startswith(b"{"):
-            return NotReadable(f"the body must be a JSON object: {what}")
-        at_fault = FieldProblem(path or "body", what[:200], "an inference request")
-        return InvalidInput([at_fault])
-    found: list[str] = []
-
-    def constant(token: str) -> None:
-        found.append(token)
+    not_finite: list[str] = []
 
     def number(token: str) -> float:
         value = float(token)  # of integers too: int() refuses thousands of digits
-        if value in (float("inf"), float("-inf")):
-            found.append(token)
+        if not math.isfinite(value):
+            not_finite.append(token)
         return value
 
     try:
-        document = json.loads(body, parse_constant=constant, parse_float=number, parse_int=number)
-    except (ValueError, RecursionError, UnicodeDecodeError):
-        return NotReadable(f"the body is not JSON: {error}")
-    if not found or not isinstance(document, dict):
-        return NotReadable(f"the body cannot be read: {error}")
-    problem = f"{found[0][:40]} is not a finite number"
-    return InvalidInput([FieldProblem(field="body", problem=problem, expected="finite numbers")])
+        document = json.loads(body.decode(), parse_constant=number, parse_float=number, parse_int=number)
+    except (ValueError, RecursionError):
+        return NotReadable(f"the body is not JSON: {error}"[:_MAX_WORDS])
+    if not isinstance(document, dict):
+        return NotReadable(f"the body must be a JSON object: {error}"[:_MAX_WORDS])
+    match = _WHERE.match(str(error))
+    if isinstance(error, msgspec.ValidationError) and match and not match["what"].startswith(_OUT_OF_RANGE):
+        problem = FieldProblem(match["path"] or "body", match["what"][:_MAX_WORDS], "an inference request")
+    elif not_finite:
+        problem = FieldProblem("body", f"{not_finite[0][:40]} is not a finite number", "finite numbers")
+    else:
+        return NotReadable(f"the body cannot be read: {error}"[:_MAX_WORDS])
+    return InvalidInput([problem])

@@ -8,6 +8,9 @@ from atalaia.errors import FieldProblem
 from atalaia.inference.columns import report
 from atalaia.inference.protocol import InferInput, InferRequest
 
+MAX_SIZE = 2**31 - 1
+"""No tensor has more rows; Python refuses to print integers of thousands of digits."""
+
 
 def check_kind(
     tensor: InferInput, column: Feature | ContextColumn | None, problems: list[FieldProblem]
@@ -29,7 +32,7 @@ def flat_values(tensor: InferInput, *, width: int, problems: list[FieldProblem])
     shape = tensor.shape
     expected = f"[n, {width}]" if width > 1 else "[n] or [n, 1]"
     shaped = len(shape) == 2 and shape[1] == width if width > 1 or len(shape) == 2 else len(shape) == 1
-    if not shaped or any(size < 0 for size in shape):
+    if not shaped or any(not 0 <= size <= MAX_SIZE for size in shape):
         report(problems, tensor.name, f"shape {shape}", f"shape {expected}")
         return []
     data = tensor.data
@@ -39,9 +42,7 @@ def flat_values(tensor: InferInput, *, width: int, problems: list[FieldProblem])
             return []
         data = [value for row in data for value in row]
     if len(data) != shape[0] * width:
-        report(
-            problems, tensor.name, f"{len(data)} values", f"{shape[0] * width:.7g} values for shape {shape}"
-        )
+        report(problems, tensor.name, f"{len(data)} values", f"{shape[0] * width} values for shape {shape}")
         return []
     return data
 

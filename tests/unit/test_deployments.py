@@ -1,0 +1,118 @@
+"""Which version answers: a fold over deployments, by position and never by clock."""
+
+import pytest
+
+from atalaia.deployments import (
+    KEPT_DEPLOYMENTS,
+    add_deployment,
+    current_primary,
+    default_model,
+    deployed_version,
+    primary_at,
+)
+from atalaia.records import Deployment, ModelRecord, Role
+
+
+def deployment(version: str, positions: dict[int, int] | None = None, role: Role = "primary") -> Deployment:
+    return Deployment(version, f"sha256:{version}", role, positions or {}, f"2026-01-0{version[0]}T00:00:00Z")
+
+
+def record(*deployments: Deployment) -> ModelRecord:
+    folded: ModelRecord | None = None
+    for entry in deployments:
+        folded = add_deployment(folded, "m", entry)
+    assert folded is not None
+    return folded
+
+
+def versions(entries: ModelRecord) -> list[str]:
+    return [entry.version for entry in entries.deployments]
+
+
+def test_the_first_deployment_makes_the_record() -> None:
+    made = record(deployment("1"))
+    assert (made.name, made.created_at) == ("m", "2026-01-01T00:00:00Z")
+    assert versions(made) == ["1"]
+
+
+def test_a_new_version_comes_last_and_the_models_age_stays() -> None:
+    made = record(deployment("1"), deployment("2"))
+    assert versions(made) == ["1", "2"]
+    assert made.created_at == "2026-01-01T00:00:00Z"
+
+
+def test_the_present_primary_again_is_no_change_at_other_positions_too() -> None:
+    made = record(deployment("1"), deployment("2"))
+    assert add_deployment(made, "m", deployment("2", {0: 99})) is made
+
+
+def test_an_earlier_version_again_is_a_way_back() -> None:
+    made = record(deployment("1"), deployment("2", {0: 10}), deployment("1", {0: 20}))
+    assert versions(made) == ["1", "2", "1"]
+    assert [primary_at(made, 0, offset).version for offset in (5, 15, 25)] == ["1", "2", "1"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("role", ["primary", "canary", "shadow"])
+def test_a_version_of_another_digest_is_refused_with_what_to_do(role: Role) -> None:
+    made = record(deployment("1"), deployment("2"))
+    changed = Deployment("1", "sha256:other", role, {}, "2026-01-03T00:00:00Z")
+    with pytest.raises(ValueError, match="m 1 is deployed with digest sha256:1") as refused:
+        add_deployment(made, "m", changed)
+    assert "give the changed bundle a version of its own" in str(refused.value)
+
+
+def test_adding_leaves_the_record_it_was_given() -> None:
+    made = record(deployment("1"))
+    add_deployment(made, "m", deployment("2"))
+    assert versions(made) == ["1"]
+
+
+def test_a_record_keeps_its_newest_deployments() -> None:
+    made = record(*(deployment(f"{i % 9 + 1}.{i}") for i in range(KEPT_DEPLOYMENTS + 5)))
+    assert len(made.deployments) == KEPT_DEPLOYMENTS
+    assert made.deployments[-1].version.endswith(f".{KEPT_DEPLOYMENTS + 4}")
+
+
+@pytest.mark.parametrize(
+    ("partition", "offset", "version"),
+    [(0, 0, "1"), (0, 99, "1"), (0, 100, "2"), (0, 10_000, "2"), (1, 4, "1"), (1, 5, "2"), (7, 0, "2")],
+)
+def test_the_primary_is_picked_by_position(partition: int, offset: int, version: str) -> None:
+    made = record(deployment("1", {0: 0, 1: 0}), deployment("2", {0: 100, 1: 5}))
+    primary = primary_at(made, partition, offset)
+    assert primary is not None
+    assert primary.version == version
+
+
+def test_a_request_older_than_its_model_is_answered_by_the_first() -> None:
+    primary = primary_at(record(deployment("1", {0: 50}), deployment("2", {0: 80})), 0, 3)
+    assert primary is not None
+    assert primary.version == "1"
+
+
+def test_canaries_and_shadows_do_not_answer_as_primary() -> None:
+    made = record(deployment("1"), deployment("2", role="canary"), deployment("3", role="shadow"))
+    current, at = current_primary(made), primary_at(made, 0, 10)
+    assert current is not None
+    assert current is at
+    assert current.version == "1"
+    only = record(deployment("1", role="shadow"))
+    assert current_primary(only) is None
+    assert primary_at(only, 0, 0) is None
+
+
+def test_a_version_is_found_in_its_newest_role() -> None:
+    made = record(deployment("1"), deployment("2", role="canary"), deployment("2", {0: 5}))
+    found = deployed_version(made, "2")
+    assert found is not None
+    assert found.role == "primary"
+    assert deployed_version(made, "9") is None
+
+
+def test_the_default_model_is_the_first_deployed() -> None:
+    old = ModelRecord("z", "2026-01-01T00:00:00Z", [])
+    new = ModelRecord("a", "2026-01-02T00:00:00Z", [])
+    twin = ModelRecord("y", "2026-01-01T00:00:00Z", [])
+    assert default_model([new, old]) == "z"
+    assert default_model([new, old, twin]) == default_model([twin, old, new]) == "y"
+    assert default_model([]) is None
