@@ -6,15 +6,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import orjson
+import platformdirs
 import typer
+from rich.console import Console
+from rich.table import Table
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from atalaia.runtime.machine import Addresses
-    from atalaia.settings import Settings
+from atalaia.runtime.machine import Addresses, Machine
+from atalaia.settings import Settings, load
+from atalaia.stream.admin import create_topics
+from atalaia.stream.deploy import deploy
 
 
 class _StopRequested(BaseException):
@@ -39,30 +42,18 @@ def up(
     ] = False,
 ) -> None:
     """Run Kafka, Redis, gateway and scorer on this machine until Ctrl-C or SIGTERM."""
-    import platformdirs  # noqa: PLC0415 - --help is quick
-    from rich.console import Console  # noqa: PLC0415
-
-    from atalaia import settings  # noqa: PLC0415
-
     folder = state_dir or platformdirs.user_state_path("atalaia")
-    _run(settings.load(), folder, model or [], Console(stderr=True, highlight=False), as_json=as_json)
+    _run(load(), folder, model or [], Console(stderr=True, highlight=False), as_json=as_json)
 
 
-def prepare_stream(settings: "Settings", bundles: Sequence[Path] = ()) -> None:
+def prepare_stream(settings: Settings, bundles: Sequence[Path] = ()) -> None:
     """Create the topics that are missing and deploy bundles, on a Kafka that runs."""
-    from atalaia.stream.admin import create_topics  # noqa: PLC0415 - --help is quick
-    from atalaia.stream.deploy import deploy  # noqa: PLC0415
-
     create_topics(settings.kafka)
     for bundle in bundles:
         deploy(bundle, settings=settings)
 
 
-def _run(
-    settings: "Settings", folder: Path, bundles: list[Path], console: "Console", *, as_json: bool
-) -> None:
-    from atalaia.runtime.machine import Machine  # noqa: PLC0415
-
+def _run(settings: Settings, folder: Path, bundles: list[Path], console: Console, *, as_json: bool) -> None:
     with contextlib.ExitStack() as on_screen:
         status = on_screen.enter_context(console.status("Starting ..."))
         machine = Machine(
@@ -103,10 +94,7 @@ def _stoppable() -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
-def _announce(addresses: "Addresses", state_dir: Path, console: "Console", *, as_json: bool) -> None:
-    import orjson  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
+def _announce(addresses: Addresses, state_dir: Path, console: Console, *, as_json: bool) -> None:
     table = Table(show_header=False, box=None)
     for name, address in [
         ("gateway", addresses.gateway),

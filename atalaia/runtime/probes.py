@@ -6,6 +6,12 @@ import socket
 import urllib.parse
 from collections.abc import Mapping
 
+import redis
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 from atalaia.errors import StreamUnavailable
 
 
@@ -42,8 +48,6 @@ def ask_kafka(
     StreamUnavailable
         saying what the client library said.
     """
-    from confluent_kafka import KafkaException  # noqa: PLC0415 - the command line starts without librdkafka
-    from confluent_kafka.admin import AdminClient  # noqa: PLC0415
 
     configuration: dict[str, str | int | float | bool] = {
         **(client or {}),
@@ -68,9 +72,6 @@ def listens(host: str, port: int, *, timeout_seconds: float = 0.5) -> bool:
 
 def answers_redis(url: str, *, timeout_seconds: float = 1.0) -> bool:
     """Whether it answers PING: it is up and has loaded its data."""
-    import redis  # noqa: PLC0415 - the command line starts without it
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-    from redis.retry import Retry  # noqa: PLC0415
 
     connection = redis.Redis.from_url(
         url,
