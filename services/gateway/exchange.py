@@ -220,7 +220,10 @@ class Exchange:
             self._send_ping()
         if self.up != self._was_up:
             self._was_up = not self._was_up
-            _log.warning("Kafka answers" if self._was_up else "Kafka does not answer")
+            if self._was_up:
+                _log.info("Kafka answers")
+            else:
+                _log.warning("Kafka does not answer; requests are refused until it does")
         metrics.GATEWAY_KAFKA_UP.set(self._was_up)
         metrics.GATEWAY_IN_FLIGHT.set(len(self._in_flight))
         metrics.GATEWAY_QUEUE.set(len(self._producer))

@@ -34,7 +34,11 @@ async def infer(gateway: Gateway, request: Request, call: Call, read: Reader) ->
     call.request_bytes = len(body)
     named = request.path_params
     intake = Intake(view, named.get("model"), named.get("version"), call.client_id, gateway.settings.max_rows)
-    asked = read(intake, body)
+    try:
+        asked = read(intake, body)
+    finally:
+        if intake.served is not None:
+            call.model, call.version = intake.served.name, intake.served.version
     _note(gateway, call, asked)
     reply = await gateway.exchange.ask(
         call.key.encode(), asked.body, model=asked.served.name, version=asked.version
@@ -52,7 +56,6 @@ async def infer(gateway: Gateway, request: Request, call: Call, read: Reader) ->
 
 
 def _note(gateway: Gateway, call: Call, asked: Asked) -> None:
-    call.model, call.version = asked.served.name, asked.served.version
     call.rows = len(asked.rows)
     if asked.id is not None:
         call.request_id = asked.id

@@ -44,9 +44,9 @@ class Asked:
     instances: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Intake:
-    """Reads the bodies of one request's route.
+    """Reads the body of one request; ``served`` says which version it was for, also where it is refused.
 
     Parameters
     ----------
@@ -60,6 +60,7 @@ class Intake:
     version: str | None
     request_id: str | None
     max_rows: int
+    served: Served | None = None
 
     def read_protocol(self, body: bytes) -> Asked:
         """A request of the Open Inference Protocol; its bytes are published as they are.
@@ -73,13 +74,13 @@ class Intake:
         tensor = decode_tensor(body) if b'"outputs"' not in body else None
         if tensor is not None:
             version = self._version(tensor.parameters)
-            served = resolve(self.view, self.model, version)
+            served = self.served = resolve(self.view, self.model, version)
             rows = self._tensor_rows(tensor, served)
             if rows is not None:
                 return self._asked(served, version, rows, body, given=tensor.id)
         request = decode_request(body)
         version = self._version(request.parameters)
-        served = resolve(self.view, self.model, version)
+        served = self.served = resolve(self.view, self.model, version)
         self._limit_rows(max((tensor.shape[0] for tensor in request.inputs if tensor.shape), default=0))
         rows = served.signature.rows(request)
         outputs = _wanted_outputs(request, served)
@@ -95,7 +96,7 @@ class Intake:
         """
         _require(body)
         given = _decode_object(body)
-        served = resolve(self.view, self.model, self.version)
+        served = self.served = resolve(self.view, self.model, self.version)
         many = INSTANCES in given or only_instances
         if many:
             instances = given.get(INSTANCES)
