@@ -14,7 +14,9 @@ from atalaia.records import BundleRecord, ModelRecord, Observation
 DAY_MS = 86_400_000
 MAX_REQUEST_BYTES = 1_048_576
 MAX_RESPONSE_BYTES = 8_388_608
-MAX_OBSERVATION_BYTES = 16_777_216
+MAX_OBSERVATION_BYTES = 33_554_432
+MAX_REQUEST_OBSERVATION_BYTES = MAX_OBSERVATION_BYTES // 4
+"""What one request may add to an observation: a section is cut before several of them make it too large."""
 HEADROOM_BYTES = 65_536
 """What key, headers and framing may add to a value."""
 

@@ -6,7 +6,7 @@ A request that fits its topic must not make a response or an observation that do
 from atalaia.bundles.manifest import Manifest
 from atalaia.errors import TooLarge
 from atalaia.inference.responses import ResponseWriter
-from atalaia.topics import MAX_OBSERVATION_BYTES, MAX_RESPONSE_BYTES
+from atalaia.topics import MAX_REQUEST_OBSERVATION_BYTES, MAX_RESPONSE_BYTES
 
 BASE64_GROWTH = 4 / 3
 _NUMBER_BYTES = 8
@@ -40,8 +40,8 @@ class Bounds:
         """
         response = self._writer.derived_bytes(rows) + request_bytes
         observation = self.observation_bytes(rows, request_bytes)
-        if response > MAX_RESPONSE_BYTES or observation > MAX_OBSERVATION_BYTES:
+        if response > MAX_RESPONSE_BYTES or observation > MAX_REQUEST_OBSERVATION_BYTES:
             raise TooLarge(
                 f"{rows} rows could make a response of {response} bytes and an observation of {observation}; "
-                f"at most {MAX_RESPONSE_BYTES} and {MAX_OBSERVATION_BYTES} are carried: send fewer rows"
+                f"at most {MAX_RESPONSE_BYTES} and {MAX_REQUEST_OBSERVATION_BYTES} are carried: send fewer rows"
             )

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import msgspec
+from typing import Any, NamedTuple, Protocol
 
 from atalaia.errors import NotReadable, Refusal, UnknownModel
 from atalaia.inference.protocol import (
@@ -18,6 +16,7 @@ from atalaia.inference.rows import Rows
 from atalaia.records import Deployment
 from atalaia.stream.catalog import View
 from atalaia.stream.headers import DEADLINE, MODEL, REPLY, VERSION
+from atalaia.topics import MAX_REQUEST_OBSERVATION_BYTES
 from services.scorer.served import Served
 
 
@@ -43,34 +42,45 @@ class Message(Protocol):
         """Kind and milliseconds since 1970."""
 
 
-class Request(msgspec.Struct, gc=False):
-    """One request as it lay on the topic.
+class Asked(NamedTuple):
+    """What a request's headers say; most have none.
 
     ``reply`` is the partition of `replies` its caller waits on, ``expires_ms`` when it stops waiting.
     """
 
-    id: str
-    key: bytes | None
-    value: bytes
-    partition: int
-    offset: int
-    timestamp_ms: int
+    model: str | None = None
+    version: str | None = None
     reply: int | None = None
     expires_ms: int | None = None
+
+
+NOTHING_ASKED = Asked()
+
+
+class Request(NamedTuple):
+    """One request as it lay on the topic, with the id its answer carries."""
+
+    message: Message
+    id: str
+    asked: Asked
 
 
 @dataclass(slots=True)
 class Group:
     """Requests for one version in one role.
 
-    ``singles`` are the common shape, one row of plain numbers, with their values in ``values``;
-    ``others`` have been read into rows already.
+    ``singles`` are the common shape, one row of plain numbers, with their ids in ``ids``, their numbers in
+    ``values`` and, where they have headers, what these say in ``asked``; ``others`` have been read into
+    rows already. ``single_bytes`` bounds what a single adds to an observation beside its own length.
     """
 
     served: Served
     deployment: Deployment
-    singles: list[Request] = field(default_factory=list)
+    single_bytes: int
+    singles: list[Message] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
     values: list[list[float]] = field(default_factory=list)
+    asked: dict[int, Asked] = field(default_factory=dict)
     others: list[tuple[Request, Rows]] = field(default_factory=list)
 
 
@@ -86,10 +96,15 @@ class Failure:
 
 @dataclass(slots=True)
 class Batch:
-    """What one poll brought."""
+    """What could be taken at once of what a poll brought: the first ``taken`` messages.
+
+    ``observation_bytes`` bounds what they add to an observation.
+    """
 
     groups: list[Group] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    taken: int = 0
+    observation_bytes: int = 0
 
 
 class Intake:
@@ -109,75 +124,80 @@ class Intake:
         self._routes: dict[tuple[str | None, int], tuple[int, Group]] = {}
 
     def take(self, messages: Iterable[Message]) -> Batch:
-        """Groups and failures of ``messages``, which hold no errors."""
+        """Groups and failures of as many ``messages``, none an error, as an observation has room for."""
+        batch = self._batch
         for message in messages:
-            key, value = message.key(), message.value()
-            request = Request(
-                id="",
-                key=key,
-                value=value or b"",
-                partition=message.partition(),
-                offset=message.offset(),
-                timestamp_ms=message.timestamp()[1],
-            )
+            batch.taken += 1
             headers = message.headers()
-            model, version = self._read_headers(request, headers) if headers else (None, None)
-            tensor = decode_tensor(request.value)
-            request.id = self._id(tensor, request)
+            asked = NOTHING_ASKED if headers is None else _read_headers(headers)
+            value = message.value()
+            tensor = None if value is None else decode_tensor(value)
             try:
-                self._sort(request, tensor, model, version)
+                if tensor is None or tensor.parameters is not None or asked.version is not None:
+                    self._sort_general(message, value, asked)
+                else:
+                    self._sort_tensor(message, value or b"", tensor, asked)
             except Refusal as refusal:
-                self._batch.failures.append(Failure(request, refusal, model, version))
-        return self._batch
+                request = Request(message, self._id(tensor, message), asked)
+                batch.failures.append(Failure(request, refusal, asked.model, asked.version))
+            if batch.observation_bytes > MAX_REQUEST_OBSERVATION_BYTES:
+                break
+        return batch
 
-    def _sort(
-        self, request: Request, tensor: TensorRequest | None, model: str | None, version: str | None
-    ) -> None:
-        if tensor is not None and tensor.parameters is None and version is None:
-            group = self._route(model, request)
-            tensor_input = tensor.inputs[0]
-            values: list[Any] = tensor_input.data
-            if len(values) == 1 and isinstance(values[0], list):
-                values = values[0]
-            width = group.served.tensor_width
-            if tensor_input.shape[0] == 1 and tensor_input.shape[1] == width == len(values):
-                group.singles.append(request)
-                group.values.append(values)
-                return
-        self._sort_general(request, model, version)
+    def _sort_tensor(self, message: Message, value: bytes, tensor: TensorRequest, asked: Asked) -> None:
+        """The common shape, kept as columns; a list among the values is found later, by numpy."""
+        group = self._route(asked.model, message)
+        numbers: list[Any] = tensor.inputs[0].data
+        if len(numbers) == 1 and isinstance(numbers[0], list):
+            numbers = numbers[0]
+        rows, width = tensor.inputs[0].shape
+        if rows != 1 or not (width == group.served.tensor_width == len(numbers)):
+            self._sort_general(message, value, asked)
+            return
+        if asked is not NOTHING_ASKED:
+            group.asked[len(group.singles)] = asked
+        group.singles.append(message)
+        group.ids.append(tensor.id or self._id(tensor, message))
+        group.values.append(numbers)
+        self._batch.observation_bytes += group.single_bytes + len(value)
 
-    def _sort_general(self, request: Request, model: str | None, version: str | None) -> None:
+    def _sort_general(self, message: Message, value: bytes | None, asked: Asked) -> None:
         """Any other shape: read to rows at once, so that the refusal names the request."""
-        if not request.value:
+        if not value:
             raise NotReadable("the value is empty; expected an Open Inference Protocol request")
-        body = decode_request(request.value)
-        request.id = self._id(body, request)
+        body = decode_request(value)
         parameters = body.parameters or {}
-        model = model or _text(parameters, MODEL)
-        version = version or _text(parameters, VERSION)
-        group = self._route(model, request) if version is None else self._pinned(model, version)
+        model = asked.model or _text(parameters, MODEL)
+        version = asked.version or _text(parameters, VERSION)
+        request = Request(message, self._id(body, message), asked)
+        try:
+            group = self._route(model, message) if version is None else self._pinned(model, version)
+        except Refusal as refusal:
+            self._batch.failures.append(Failure(request, refusal, model, version))
+            return
         served = group.served
         try:
             rows = served.signature.rows(body)
-            served.bounds.check(len(rows), len(request.value))
+            served.bounds.check(len(rows), len(value))
         except Refusal as refusal:
             self._batch.failures.append(Failure(request, refusal, served.name, served.version))
             return
+        self._batch.observation_bytes += served.bounds.observation_bytes(len(rows), len(value))
         group.others.append((request, rows))
 
-    def _route(self, model: str | None, request: Request) -> Group:
+    def _route(self, model: str | None, message: Message) -> Group:
         """The group of the primary in force where the request lies."""
-        known = self._routes.get((model, request.partition))
-        if known is not None and request.offset >= known[0]:
+        partition, offset = message.partition(), message.offset()
+        known = self._routes.get((model, partition))
+        if known is not None and offset >= known[0]:
             return known[1]
         deployments = self._view.primary_deployments(model)
         in_force = next(
-            (entry for entry in deployments if entry.positions.get(request.partition, 0) <= request.offset),
-            deployments[-1],
+            (entry for entry in deployments if entry.positions.get(partition, 0) <= offset), deployments[-1]
         )
         group = self._group(in_force, self._view.name_of(model))
         if in_force is deployments[0]:
-            self._routes[model, request.partition] = (in_force.positions.get(request.partition, 0), group)
+            self._routes[model, partition] = (in_force.positions.get(partition, 0), group)
         return group
 
     def _pinned(self, model: str | None, version: str) -> Group:
@@ -190,38 +210,41 @@ class Intake:
         key = (model, deployment.version, deployment.role)
         group = self._groups.get(key)
         if group is None:
-            group = Group(self._view.loaded[model, deployment.version], deployment)
+            served = self._view.loaded[model, deployment.version]
+            group = Group(served, deployment, served.bounds.observation_bytes(1, 0))
             self._groups[key] = group
             self._batch.groups.append(group)
         return group
 
-    def _id(self, body: TensorRequest | InferRequest | None, request: Request) -> str:
+    def _id(self, body: TensorRequest | InferRequest | None, message: Message) -> str:
+        """The client's own id, else the key, else where the request lies."""
         if body is not None and body.id:
             return body.id
-        if request.key:
-            return request.key.decode("utf-8", "replace")
-        return f"{self._topic}-{request.partition}-{request.offset}"
-
-    @staticmethod
-    def _read_headers(request: Request, headers: list[tuple[str, bytes]]) -> tuple[str | None, str | None]:
-        model = version = None
-        for name, value in headers:
-            if name == REPLY:
-                request.reply = _digits(value)
-            elif name == DEADLINE:
-                request.expires_ms = _digits(value)
-            elif name == MODEL:
-                model = (value or b"").decode("utf-8", "replace")
-            elif name == VERSION:
-                version = (value or b"").decode("utf-8", "replace")
-        return model, version
+        key = message.key()
+        if key:
+            return key.decode("utf-8", "replace")
+        return f"{self._topic}-{message.partition()}-{message.offset()}"
 
 
-def _text(parameters: dict[str, ParameterValue], name: str) -> str | None:
-    value = parameters.get(name)
-    return None if value is None else str(value)
+def _read_headers(headers: list[tuple[str, bytes | None]]) -> Asked:
+    given = dict(headers)
+    return Asked(
+        model=_header_text(given.get(MODEL)),
+        version=_header_text(given.get(VERSION)),
+        reply=_digits(given.get(REPLY)),
+        expires_ms=_digits(given.get(DEADLINE)),
+    )
+
+
+def _header_text(value: bytes | None) -> str | None:
+    return value.decode("utf-8", "replace") if value else None
 
 
 def _digits(value: bytes | None) -> int | None:
     """A number in a header; anything else counts as not given, since no one waits on it."""
     return int(value) if value and value.isdigit() and len(value) < 19 else None
+
+
+def _text(parameters: dict[str, ParameterValue], name: str) -> str | None:
+    value = parameters.get(name)
+    return None if value is None else str(value)

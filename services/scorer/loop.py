@@ -1,25 +1,26 @@
 """The loop: consume, score, reply at once, and hand over a section now and then."""
 
 import time
+from collections.abc import Iterator
 
 import structlog
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from atalaia.errors import AtalaiaError
+from atalaia.errors import StreamUnavailable
 from atalaia.inference.responses import ABSTAINED, error_response
 from atalaia.settings import KafkaSettings, ScorerSettings
 from atalaia.stream.catalog import Catalog
 from atalaia.stream.clients import PARTITION_END, consumer, producer
 from atalaia.stream.deadletters import Headers
 from atalaia.stream.headers import OUTCOME
-from atalaia.topics import MAX_OBSERVATION_BYTES, REPLIES, REQUESTS
+from atalaia.topics import MAX_REQUEST_OBSERVATION_BYTES, REPLIES, REQUESTS
 from services.scorer import metrics
 from services.scorer.collector import Collector
-from services.scorer.intake import Failure, Intake, Request
+from services.scorer.intake import Batch, Failure, Intake
 from services.scorer.partitions import LostByRetention, find_starts
 from services.scorer.scoring import Scored, score
-from services.scorer.section import Reach, Section
+from services.scorer.section import DeadLetter, Reach, Section
 from services.scorer.served import Served
 from services.scorer.transaction import Committer
 
@@ -64,6 +65,7 @@ class Loop:
         self._committer = Committer(kafka, replica=settings.replica, on_commit=_count_commit)
         self._collector: Collector | None = None
         self._section = Section({}, time.monotonic())
+        self._ends: dict[int, int] = {}
         self.stopped = False
         self.assigned = False
 
@@ -72,6 +74,8 @@ class Loop:
         self._committer.start(stopped=lambda: self.stopped)
         if not self._settings.collect_garbage:
             self._collector = Collector()
+        metrics.START.set_to_current_time()
+        metrics.START_CPU.set(time.process_time())
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -87,58 +91,69 @@ class Loop:
 
     def _step(self) -> None:
         messages = self._poll()
-        if messages:
-            self._score(messages)
         self._replies.poll(0)
-        self._go_back_if_aborted()
+        if self._go_back_if_aborted():
+            return  # what was just polled will be read again
+        requests = self._requests(messages)
+        while (batch := Intake(self._catalog.view, topic=self._topic).take(requests)).taken:
+            self._score(batch)
+            self._hand_over_if_due()
+        self._note_ends()
         self._hand_over_if_due()
         if self._collector is not None and (took := self._collector.collect_if_due()) is not None:
             metrics.COLLECTION.observe(took)
 
     def _poll(self) -> list[KafkaMessage]:
-        """Requests that are there, at least one of them waited for; ends of partitions are noted."""
-        polled_at_ms = time.time_ns() // 1_000_000
-        first = self._consumer.poll(
-            WAKE_SECONDS if self._section.empty else min(WAKE_SECONDS, self._due_seconds())
-        )
+        """What is there, one message waited for: the first waits for nobody, a backlog comes in big batches."""
+        polled_at_ms = _now_ms()
+        first = self._consumer.poll(min(WAKE_SECONDS, self._due_seconds()))
         if first is None:
             self._section.polled_at_ms = polled_at_ms
             return []
-        polled_at_ms = time.time_ns() // 1_000_000
+        polled_at_ms = _now_ms()
         messages = [first, *self._consumer.consume(MAX_BATCH - 1, 0)]
         self._section.polled_at_ms = polled_at_ms
-        return self._advance(messages)
+        return messages
 
-    def _advance(self, messages: list[KafkaMessage]) -> list[KafkaMessage]:
-        """Note how far each partition was taken; leave out what is no request."""
-        reaches = self._section.reaches
-        requests = []
+    def _requests(self, messages: list[KafkaMessage]) -> Iterator[KafkaMessage]:
+        """Messages that are requests; the position moves past each as it is taken, and no further."""
         for message in messages:
             error, offset = message.error(), message.offset() or 0
-            reach = reaches.get(message.partition() or 0)
-            if error is None:
-                # what a rebalance within this very poll left behind will be, or was, read again
-                if reach is not None and offset >= reach.end:
-                    requests.append(message)
-                    reach.end = offset + 1
-                    reach.at_end = False
-            elif error.code() == PARTITION_END:
-                if reach is not None and offset >= reach.end:
-                    reach.end = offset
-                    reach.at_end = True
-            elif error.fatal() or not error.retriable():
-                raise AtalaiaError(f"cannot read {self._topic}: {error}")
-            else:
-                _log.warning("reading requests", reason=str(error))
-        return requests
+            partition = message.partition() or 0
+            if error is not None:
+                self._note_error(error, partition, offset)
+                continue
+            reach = self._section.reaches.get(partition)
+            # what a rebalance within this very poll left behind will be, or was, read again
+            if reach is not None and offset >= reach.end:
+                reach.end = offset + 1
+                reach.at_end = False
+                yield message
 
-    def _score(self, messages: list[KafkaMessage]) -> None:
-        batch = Intake(self._catalog.view, topic=self._topic).take(messages)
+    def _note_error(self, error: KafkaError, partition: int, offset: int) -> None:
+        if error.code() == PARTITION_END:
+            self._ends[partition] = offset
+        elif error.fatal() or not error.retriable():
+            raise StreamUnavailable(f"cannot read {self._topic}: {error}")
+        else:
+            _log.warning("reading requests", reason=str(error))
+
+    def _note_ends(self) -> None:
+        """Ends of partitions seen in this poll, behind everything that was taken of it."""
+        for partition, offset in self._ends.items():
+            reach = self._section.reaches.get(partition)
+            if reach is not None and offset >= reach.end:
+                reach.end = offset
+                reach.at_end = True
+        self._ends.clear()
+
+    def _score(self, batch: Batch) -> None:
+        self._section.observation_bytes += batch.observation_bytes
         for failure in batch.failures:
             self._fail(failure)
         for group in batch.groups:
             began = time.perf_counter()
-            answers = score(group, now_ms=time.time_ns() // 1_000_000)
+            answers = score(group, now_ms=_now_ms())
             for scored in answers.scored:
                 self._reply_all(scored)
                 self._section.add_scored(scored)
@@ -148,20 +163,19 @@ class Loop:
 
     def _reply_all(self, scored: Scored) -> None:
         """Replies to those who wait; an expired request has nobody waiting."""
-        for index, request in enumerate(scored.requests):
-            if request.reply is not None and not scored.expired[index]:
+        for index, asked in scored.asked.items():
+            if asked.reply is not None and not scored.expired[index]:
                 outcome = ABSTAINED if scored.refused(index) else None
-                self._reply(request, scored.responses[index], outcome)
+                self._reply(asked.reply, scored.messages[index].key(), scored.responses[index], outcome)
 
-    def _reply(self, request: Request, value: bytes, outcome: str | None) -> None:
-        partition = request.reply
-        if partition is None or partition >= REPLIES.partitions:
+    def _reply(self, partition: int, key: bytes | None, value: bytes, outcome: str | None) -> None:
+        if partition >= REPLIES.partitions:
             return
         headers: Headers = [] if outcome is None else [(OUTCOME, outcome.encode())]
         while True:
             try:
                 self._replies.produce(
-                    self._replies_topic, key=request.key, value=value, partition=partition, headers=headers
+                    self._replies_topic, key=key, value=value, partition=partition, headers=headers
                 )
             except BufferError:
                 self._replies.poll(0.05)
@@ -173,13 +187,14 @@ class Loop:
         value = error_response(
             request_id=request.id, refusal=refusal, model_name=failure.model, model_version=failure.version
         )
-        self._reply(request, value, "failed")
-        self._section.add_failure(request, refusal, value)
+        if request.asked.reply is not None:
+            self._reply(request.asked.reply, request.message.key(), value, "failed")
+        self._section.add_failure(request.message, refusal, value)
         metrics.REFUSALS.labels(refusal.code).inc()
         _log.warning(
             "request refused",
-            partition=request.partition,
-            offset=request.offset,
+            partition=request.message.partition(),
+            offset=request.message.offset(),
             reason=refusal.code,
             detail=refusal.detail[:500],
         )
@@ -195,7 +210,7 @@ class Loop:
             return
         full = (
             section.rows >= self._settings.commit_rows
-            or section.observation_bytes > MAX_OBSERVATION_BYTES // 2
+            or section.observation_bytes > MAX_REQUEST_OBSERVATION_BYTES
         )
         if full or (self._committer.idle and self._due_seconds() == 0.0):
             self._hand_over()
@@ -206,11 +221,11 @@ class Loop:
         self._section = section.next(opened_at_seconds=time.monotonic())
         self._committer.submit(section, self._consumer.consumer_group_metadata())
 
-    def _go_back_if_aborted(self) -> None:
-        """After an abort, consume again from where the aborted section began."""
+    def _go_back_if_aborted(self) -> bool:
+        """After an abort, consume again from where the aborted section began; whether there was one."""
         aborted = self._committer.take_aborted()
         if aborted is None:
-            return
+            return False
         metrics.ABORTS.inc()
         reaches = {}
         for partition in self._section.reaches:
@@ -218,6 +233,7 @@ class Loop:
             self._consumer.seek(TopicPartition(self._topic, partition, start))
             reaches[partition] = Reach(start, start)
         self._section = Section(reaches, time.monotonic())
+        return True
 
     def _on_assign(self, client: Consumer, assigned: list[TopicPartition]) -> None:
         starts = find_starts(client, assigned) if assigned else []
@@ -236,8 +252,7 @@ class Loop:
         lost = LostByRetention(
             f"requests {start} to {end - 1} of partition {partition} were deleted unanswered"
         )
-        request = Request(id="", key=None, value=b"", partition=partition, offset=start, timestamp_ms=0)
-        self._section.add_failure(request, lost, b"")
+        self._section.dead_letters.append(DeadLetter(partition, start, None, None, lost))
 
     def _on_revoke(self, client: Consumer, revoked: list[TopicPartition]) -> None:
         """Commit what was scored while the partitions are still ours."""
@@ -262,20 +277,25 @@ class Loop:
         metrics.PARTITIONS.set(0)
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _count_scored(scored: Scored, seconds: float) -> None:
     labels = (scored.served.name, scored.served.version)
     rows = len(scored.rows)
-    metrics.REQUESTS.labels(*labels).inc(len(scored.requests))
+    metrics.REQUESTS.labels(*labels).inc(len(scored.messages))
     metrics.ROWS.labels(*labels).inc(rows)
     metrics.BATCH_ROWS.labels(*labels).observe(rows)
     metrics.SCORING.labels(*labels).observe(seconds)
     metrics.ABSTENTIONS.labels(*labels).inc(int(scored.predictions.abstained.sum()))
     metrics.EXPIRED.labels(*labels).inc(int(scored.expired.sum()))
-    oldest_ms = min(request.timestamp_ms for request in scored.requests)
+    oldest_ms = int(scored.messages[0].timestamp()[1])
     metrics.DELAY.labels(*labels).observe(max(0.0, time.time() - oldest_ms / 1000))
 
 
 def _count_commit(section: Section, seconds: float) -> None:
     metrics.COMMIT.observe(seconds)
     metrics.COMMITTED_ROWS.inc(section.rows)
+    metrics.LAST_COMMIT.set_to_current_time()
     metrics.BEHIND.set(sum(not reach.at_end for reach in section.reaches.values()))

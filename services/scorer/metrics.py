@@ -11,7 +11,7 @@ REQUESTS = Counter("atalaia_scorer_requests_total", "Requests answered", LABELS)
 REFUSALS = Counter("atalaia_scorer_refusals_total", "Requests that became dead letters", ("reason",))
 DELAY = Histogram(
     "atalaia_scorer_delay_seconds",
-    "From a request's Kafka timestamp to its answer; the oldest request of each batch",
+    "From a request's Kafka timestamp to its answer; the first request of each batch",
     LABELS,
     buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
 )
@@ -43,3 +43,6 @@ COLLECTION = Histogram(
     "Python's cyclic collector, run between batches",
     buckets=(0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5),
 )
+START = Gauge("atalaia_scorer_start_seconds", "When the loop began to consume, in seconds since 1970")
+START_CPU = Gauge("atalaia_scorer_start_cpu_seconds", "CPU time the process had taken when the loop began")
+LAST_COMMIT = Gauge("atalaia_scorer_last_commit_seconds", "When the last section was committed, since 1970")

@@ -24,15 +24,15 @@ def observe(scored: Iterable[Scored]) -> list[ModelObservation]:
 
 def _observe_version(scored: list[Scored]) -> ModelObservation:
     served, role = scored[0].served, scored[0].deployment.role
-    requests = [request for entry in scored for request in entry.requests]
+    messages = [message for entry in scored for message in entry.messages]
     return ModelObservation(
         model=served.name,
         version=served.version,
         role=role,
         digest=served.digest,
-        partition=Array.of(np.array([request.partition for request in requests], np.int32)),
-        offset=Array.of(np.array([request.offset for request in requests], np.int64)),
-        id=[request.id for request in requests],
+        partition=Array.of(np.array([message.partition() for message in messages], np.int32)),
+        offset=Array.of(np.array([message.offset() for message in messages], np.int64)),
+        id=[request_id for entry in scored for request_id in entry.ids],
         rows=_join(scored, lambda entry: entry.row_counts),
         expired=_join(scored, lambda entry: entry.expired),
         event_time_ms=_join(scored, lambda entry: entry.event_time_ms),

@@ -11,13 +11,41 @@ from atalaia.inference.protocol import decode_request
 from atalaia.inference.responses import mark_expired
 from atalaia.inference.rows import FloatArray, IntArray, Predictions, Rows, concatenate
 from atalaia.records import Deployment
-from services.scorer.intake import Failure, Group, Request
+from services.scorer.intake import NOTHING_ASKED, Asked, Failure, Group, Message, Request
 from services.scorer.served import Served
 
 _log = structlog.get_logger()
 
-Piece = tuple[list[Request], Rows]
-"""Requests of one row each, or one request, and their rows in the same order."""
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Requests whose rows were read together: many of one row each, or one of many rows.
+
+    ``asked`` holds, by place in ``messages``, what the headers of those that have any say.
+    """
+
+    messages: list[Message]
+    ids: list[str]
+    asked: dict[int, Asked]
+    rows: Rows
+
+    @property
+    def rows_per_request(self) -> int:
+        """The same for every request of the piece."""
+        return len(self.rows) // len(self.messages)
+
+    def alone(self) -> "list[Piece]":
+        """Every request by itself."""
+        size = self.rows_per_request
+        return [
+            Piece(
+                [message],
+                [self.ids[i]],
+                {0: self.asked[i]} if i in self.asked else {},
+                self.rows.part(i * size, (i + 1) * size),
+            )
+            for i, message in enumerate(self.messages)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +57,9 @@ class Scored:
 
     served: Served
     deployment: Deployment
-    requests: list[Request]
+    messages: list[Message]
+    ids: list[str]
+    asked: dict[int, Asked]
     responses: list[bytes]
     row_counts: npt.NDArray[np.int32]
     expired: npt.NDArray[np.bool_]
@@ -55,7 +85,7 @@ def score(group: Group, *, now_ms: int) -> Answers:
     """The group's answers, and the requests that could not be answered, each with its own reason."""
     answers = Answers()
     pieces = _read_singles(group, answers)
-    pieces += [([request], rows) for request, rows in group.others]
+    pieces += [_piece(request, rows) for request, rows in group.others]
     if pieces:
         _answer(group, pieces, answers, now_ms=now_ms)
     return answers
@@ -73,92 +103,108 @@ def _read_singles(group: Group, answers: Answers) -> list[Piece]:
     else:
         rows = served.signature.rows_of_matrix(matrix)
     if rows is not None:
-        return [(group.singles, rows)]
+        return [Piece(group.singles, group.ids, group.asked, rows)]
     pieces: list[Piece] = []
-    for request in group.singles:
+    for i, message in enumerate(group.singles):
+        request = Request(message, group.ids[i], group.asked.get(i, NOTHING_ASKED))
         try:
-            pieces.append(([request], served.signature.rows(decode_request(request.value))))
+            pieces.append(_piece(request, served.signature.rows(decode_request(message.value() or b""))))
         except Refusal as refusal:
             answers.failures.append(Failure(request, refusal, served.name, served.version))
     return pieces
 
 
+def _piece(request: Request, rows: Rows) -> Piece:
+    asked = {} if request.asked is NOTHING_ASKED else {0: request.asked}
+    return Piece([request.message], [request.id], asked, rows)
+
+
 def _answer(group: Group, pieces: list[Piece], answers: Answers, *, now_ms: int) -> None:
     """Score all pieces together; where the model fails, each request alone, so that one fails for itself."""
-    rows = concatenate([rows for _, rows in pieces])
-    failure: Exception | None = None
+    served = group.served
+    rows = concatenate([piece.rows for piece in pieces])
     try:
-        predictions = group.served.predictor.predict(rows)
+        predictions = served.predictor.predict(rows)
         if not np.isfinite(predictions.score).all():
-            failure = ArithmeticError("the model's output is not finite")
+            raise ArithmeticError("its output is not finite")  # noqa: TRY301 - handled as any failure of a model
     except Exception as error:  # noqa: BLE001 - whatever a model raises is its request's failure, not ours
-        failure = error
-    else:
-        if failure is None:
-            answers.scored.append(_scored(group, pieces, rows, predictions, now_ms=now_ms))
+        alone = [single for piece in pieces for single in piece.alone()]
+        if len(alone) == 1:
+            answers.failures.append(_failure(served, alone[0], error))
             return
-    alone = [([request], part) for piece in pieces for request, part in _requests(piece)]
-    if len(alone) > 1:
         for piece in alone:
             _answer(group, [piece], answers, now_ms=now_ms)
-        return
-    served, request = group.served, alone[0][0][0]
-    _log.error(
-        "scoring failed", model=served.name, version=served.version, id=request.id, reason=str(failure)
-    )
-    refusal = ScoringFailed(f"model {served.name} {served.version} could not score this request: {failure}")
-    answers.failures.append(Failure(request, refusal, served.name, served.version))
+    else:
+        answers.scored.append(_scored(group, pieces, rows, predictions, now_ms=now_ms))
 
 
-def _requests(piece: Piece) -> list[tuple[Request, Rows]]:
-    requests, rows = piece
-    size = len(rows) // len(requests)
-    return [(request, rows.part(i * size, (i + 1) * size)) for i, request in enumerate(requests)]
+def _failure(served: Served, piece: Piece, error: Exception) -> Failure:
+    request = Request(piece.messages[0], piece.ids[0], piece.asked.get(0, NOTHING_ASKED))
+    _log.error("scoring failed", model=served.name, version=served.version, id=request.id, reason=str(error))
+    refusal = ScoringFailed(f"model {served.name} {served.version} could not score this request: {error}")
+    return Failure(request, refusal, served.name, served.version)
 
 
 def _scored(
     group: Group, pieces: list[Piece], rows: Rows, predictions: Predictions, *, now_ms: int
 ) -> Scored:
-    requests = [request for piece, _ in pieces for request in piece]
-    row_counts = np.array([len(part) // len(piece) for piece, part in pieces for _ in piece], np.int32)
-    expired = np.array(
-        [request.expires_ms is not None and request.expires_ms < now_ms for request in requests]
+    messages = [message for piece in pieces for message in piece.messages]
+    row_counts = np.concatenate(
+        [np.full(len(piece.messages), piece.rows_per_request, np.int32) for piece in pieces]
     )
+    asked = _asked(pieces)
+    expired = np.zeros(len(messages), np.bool_)
     responses = _responses(group.served, pieces, predictions)
-    for index in np.flatnonzero(expired).tolist():
-        responses[index] = mark_expired(responses[index])
+    for index, said in asked.items():
+        if said.expires_ms is not None and said.expires_ms < now_ms:
+            expired[index] = True
+            responses[index] = mark_expired(responses[index])
     return Scored(
         served=group.served,
         deployment=group.deployment,
-        requests=requests,
+        messages=messages,
+        ids=[request_id for piece in pieces for request_id in piece.ids],
+        asked=asked,
         responses=responses,
         row_counts=row_counts,
         expired=expired,
         rows=rows,
         predictions=predictions,
-        event_time_ms=_event_times(pieces, row_counts, requests),
+        event_time_ms=_event_times(pieces, row_counts, messages),
     )
+
+
+def _asked(pieces: list[Piece]) -> dict[int, Asked]:
+    asked: dict[int, Asked] = {}
+    start = 0
+    for piece in pieces:
+        asked.update((start + index, said) for index, said in piece.asked.items())
+        start += len(piece.messages)
+    return asked
 
 
 def _responses(served: Served, pieces: list[Piece], predictions: Predictions) -> list[bytes]:
     responses: list[bytes] = []
     start = 0
-    for requests, rows in pieces:
-        part = predictions if len(rows) == len(predictions) else predictions.part(start, start + len(rows))
-        start += len(rows)
-        if len(rows) == len(requests):
-            responses += served.writer.single_rows([request.id for request in requests], part)
+    for piece in pieces:
+        stop = start + len(piece.rows)
+        part = predictions if stop - start == len(predictions) else predictions.part(start, stop)
+        start = stop
+        if piece.rows_per_request == 1:
+            responses += served.writer.single_rows(piece.ids, part)
         else:
-            responses.append(served.writer.many_rows(requests[0].id, part))
+            responses.append(served.writer.many_rows(piece.ids[0], part))
     return responses
 
 
-def _event_times(pieces: list[Piece], row_counts: npt.NDArray[np.int32], requests: list[Request]) -> IntArray:
+def _event_times(pieces: list[Piece], row_counts: npt.NDArray[np.int32], messages: list[Message]) -> IntArray:
     """The rows' own times; the message's where a request has none."""
-    times = np.repeat(np.array([request.timestamp_ms for request in requests], np.int64), row_counts)
+    times = np.array([message.timestamp()[1] for message in messages], np.int64)
+    if len(times) != row_counts.sum():
+        times = np.repeat(times, row_counts)
     start = 0
-    for _, rows in pieces:
-        if rows.event_time_ms is not None:
-            times[start : start + len(rows)] = rows.event_time_ms
-        start += len(rows)
+    for piece in pieces:
+        if piece.rows.event_time_ms is not None:
+            times[start : start + len(piece.rows)] = piece.rows.event_time_ms
+        start += len(piece.rows)
     return times

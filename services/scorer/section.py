@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from atalaia.errors import Refusal
 from atalaia.records import SourceRange
-from services.scorer.intake import Request
+from services.scorer.intake import Message
 from services.scorer.scoring import Scored
 
 
@@ -15,7 +15,7 @@ class DeadLetter:
     partition: int
     offset: int
     key: bytes | None
-    value: bytes
+    value: bytes | None
     refusal: Refusal
 
 
@@ -32,12 +32,13 @@ class Reach:
 class Section:
     """What was scored since the last transaction.
 
-    ``observation_bytes`` is an upper bound of the observation it will make.
+    ``keys`` are those of ``predictions``. ``observation_bytes`` bounds the observation it will make.
     """
 
     reaches: dict[int, Reach]
     opened_at_seconds: float
-    predictions: list[dict[str, bytes | None]] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    predictions: list[bytes] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     scored: list[Scored] = field(default_factory=list)
     rows: int = 0
@@ -57,21 +58,22 @@ class Section:
     def add_scored(self, scored: Scored) -> None:
         """Keep answers until they are committed."""
         self.scored.append(scored)
-        self.predictions += [
-            {"key": request.key or request.id.encode(), "value": response}
-            for request, response in zip(scored.requests, scored.responses, strict=True)
+        self.keys += [
+            message.key() or request_id.encode()
+            for message, request_id in zip(scored.messages, scored.ids, strict=True)
         ]
+        self.predictions += scored.responses
         self.rows += len(scored.rows)
-        request_bytes = sum(len(request.value) for request in scored.requests)
-        self.observation_bytes += scored.served.bounds.observation_bytes(len(scored.rows), request_bytes)
 
-    def add_failure(self, request: Request, refusal: Refusal, prediction: bytes) -> None:
+    def add_failure(self, message: Message, refusal: Refusal, prediction: bytes) -> None:
         """Keep a dead letter, and the error prediction where the request has a key to find it by."""
+        key = message.key()
         self.dead_letters.append(
-            DeadLetter(request.partition, request.offset, request.key, request.value, refusal)
+            DeadLetter(message.partition(), message.offset(), key, message.value(), refusal)
         )
-        if request.key:
-            self.predictions.append({"key": request.key, "value": prediction})
+        if key:
+            self.keys.append(key)
+            self.predictions.append(prediction)
 
     def ranges(self) -> list[SourceRange]:
         """The positions covered, for the observation."""

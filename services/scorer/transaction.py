@@ -59,7 +59,7 @@ class Committer:
             **{
                 "transactional.id": self._scorer,
                 "transaction.timeout.ms": round(TRANSACTION_TIMEOUT_SECONDS * 1000),
-                "linger.ms": 5,
+                "linger.ms": 1_000,
                 "queue.buffering.max.messages": 500_000,
                 "queue.buffering.max.kbytes": 262_144,
             },
@@ -169,8 +169,7 @@ class Committer:
             end_process(f"abort failed: {fatal.args[0]}")
 
     def _produce(self, section: Section) -> None:
-        if section.predictions:
-            self._produce_all(self._prefix + PREDICTIONS.name, section.predictions)
+        self._produce_predictions(section)
         for letter in section.dead_letters:
             headers = dead_letter_headers(
                 topic=self._prefix + REQUESTS.name,
@@ -189,12 +188,15 @@ class Committer:
             value = self._encoder.encode(Observation(self._scorer, ranges, entries))
             self._producer.produce(self._prefix + OBSERVATIONS.name, value=value, partition=partition)
 
-    def _produce_all(self, topic: str, messages: list[dict[str, bytes | None]]) -> None:
-        queued = self._producer.produce_batch(topic, messages)
-        while queued < len(messages):  # the producer's queue is full: let it drain
-            messages = [message for message in messages if message.pop("_error", None) is not None]
-            self._producer.poll(0.05)
-            queued = self._producer.produce_batch(topic, messages)
+    def _produce_predictions(self, section: Section) -> None:
+        topic, produce = self._prefix + PREDICTIONS.name, self._producer.produce
+        for key, value in zip(section.keys, section.predictions, strict=True):
+            while True:
+                try:
+                    produce(topic, value, key)
+                    break
+                except BufferError:  # the producer's queue is full: let it drain
+                    self._producer.poll(0.05)
 
     def _watch(self) -> None:
         """End the process where librdkafka hangs past its own time-outs."""

@@ -1,0 +1,1 @@
+"""Benchmarks, each with a peer and a limit in the same run."""
