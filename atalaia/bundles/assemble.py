@@ -5,8 +5,8 @@ How the model is read, where ``--config`` does not say:
 - One input of several columns takes the features in the order of the CSV; several inputs of one column each
   are matched by name.
 - It is a classifier when the graph names classes, an output holds integers or strings, or its numbers have
-  two columns or more. A single column of numbers alone is a regression, unless the target is text (then a
-  probability) or has two values (then ``task`` has to be said).
+  two columns or more. A single column of numbers alone is a regression, unless the target has two values:
+  two words make it a probability, two numbers may be either, so ``task`` has to be said.
 - Classes are those the graph names, else the sorted distinct targets where their number fits.
 - The class answered is the likeliest; where the model's own label output says otherwise on some reference
   row, its word is taken.
@@ -135,14 +135,14 @@ def _task(source: Source, signature: OnnxSignature, output: Output, targets: lis
     if signature.classes or signature.labels or output.width != 1:
         return "classification"
     distinct = distinct_targets(targets)
-    if any(as_number(text) is None for text in distinct):
-        return "classification"
-    if len(distinct) == 2:
+    if len(distinct) != 2:
+        return "regression"
+    if all(as_number(text) is not None for text in distinct):
         raise BundleError(
             f"{source.onnx} gives one number a row and {source.target!r} has two values: it may be a "
             'probability or a value; say task = "classification" or task = "regression" in --config'
         )
-    return "regression"
+    return "classification"
 
 
 def _context_column(name: str, table: ReferenceTable) -> ContextColumn:
@@ -182,8 +182,8 @@ def _check_probabilities(source: str, probabilities: npt.NDArray[np.float32]) ->
     totals = probabilities.sum(axis=1)
     if low < -1e-6 or high > 1 + 1e-6 or (np.abs(totals - 1) > 1e-3).any():
         raise BundleError(
-            f"{source}: what it gives are no probabilities (from {low:.4g} to {high:.4g}); say in --config what "
-            'makes them so: [model] activation = "sigmoid" or "softmax", or "none" to take them as they are'
+            f"{source}: what it gives are no probabilities (from {low:.4g} to {high:.4g}); say in --config "
+            'what makes them so: [model] activation = "sigmoid" or "softmax"; "none" takes them as they are'
         )
 
 

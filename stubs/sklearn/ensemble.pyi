@@ -25,3 +25,10 @@ class RandomForestClassifier:
     def fit(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> Self: ...  # noqa: N803
     def predict(self, X: npt.NDArray[Any]) -> npt.NDArray[Any]: ...  # noqa: N803
     def predict_proba(self, X: npt.NDArray[Any]) -> npt.NDArray[np.float64]: ...  # noqa: N803
+
+class RandomForestRegressor:
+    def __init__(
+        self, n_estimators: int = ..., *, max_depth: int | None = ..., random_state: int | None = ...
+    ) -> None: ...
+    def fit(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> Self: ...  # noqa: N803
+    def predict(self, X: npt.NDArray[Any]) -> npt.NDArray[np.float64]: ...  # noqa: N803

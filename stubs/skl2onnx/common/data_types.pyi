@@ -5,3 +5,6 @@ class FloatTensorType:
 
 class StringTensorType:
     def __init__(self, shape: Sequence[int | None]) -> None: ...
+
+class DoubleTensorType:
+    def __init__(self, shape: Sequence[int | None]) -> None: ...
