@@ -54,6 +54,7 @@ def assemble_bundle(source: Source, out: Path, *, replace: bool = False) -> Bund
     manifest = apply_config(draft, config, source.config)
     if wrong := problems(manifest):
         raise BundleError(f"{source.config or source.onnx}: {'; '.join(wrong)}")
+    _check_against_reference(manifest, signature, rows, table)
     manifest, said = _ask(manifest, signature, rows, declared="activation" in config.get("model", {}))
     labels = read_labels(manifest, targets, source)
     return build_bundle(
@@ -106,6 +107,32 @@ def _draft(
             "target": source.target,
         },
     )
+
+
+def _check_against_reference(
+    manifest: Manifest, signature: OnnxSignature, rows: Rows, table: ReferenceTable
+) -> None:
+    """What the config says must hold for the file and the reference as well."""
+    if signature.classes and manifest.task == "classification" and manifest.classes != signature.classes:
+        raise BundleError(
+            f"{signature.path}: its classes are {list(signature.classes)}, "
+            f"--config says {list(manifest.classes)}"
+        )
+    position = 0
+    for feature in manifest.features:
+        strange: list[str] = []
+        if feature.numeric:
+            missing = bool(np.isnan(rows.numeric[:, position]).any())
+            position += 1
+        else:
+            found = set(rows.strings[feature.name].tolist())
+            missing = None in found
+            strange = sorted(found - {None, *(found if feature.categories is None else feature.categories)})
+        if strange or (missing and not feature.missing):
+            what = ", ".join(map(repr, strange[:5])) or "empty cells"
+            raise BundleError(
+                f"{table.path}, column {feature.name!r}: has {what}, which --config does not allow"
+            )
 
 
 def _last(classes: tuple[ClassLabel, ...]) -> ClassLabel:

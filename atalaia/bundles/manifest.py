@@ -76,7 +76,9 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
     ``positive_class`` is the one ``score`` speaks of in a binary model; with ``threshold`` the label is
     positive when score >= threshold. ``applicability_quantile`` is the share of held-out rows kept.
-    ``reference_is_training`` turns score verdicts off. ``monitors`` is read by the monitors;
+    ``reference_is_training`` turns score verdicts off. ``monitors`` is read by the monitors, one table each:
+    ``drift.minimum_reference_rows`` (default 1000: fewer give results without a verdict),
+    ``drift.minimum_window_rows`` (default 500), ``performance.minimum_labelled_rows`` (default 100).
     ``made`` says how the bundle was made.
     """
 

@@ -10,6 +10,8 @@ from atalaia.statistics.applicability import Applicability
 
 TOLERANCE = 1e-5
 """How far a score may be from the one stored when the bundle was made, on another machine."""
+_MANY = 16
+"""Times the self-test rows are repeated to make a large batch."""
 
 
 class Predictor:
@@ -78,22 +80,30 @@ class Predictor:
             if len(differ):
                 raise BundleError(f"{self._source}: self-test row {differ[0]} has another class than stored")
         for size in (1, 2, 3, 7):
-            self._compare_in_parts(stored.rows, together, size)
+            for start in range(0, len(stored.rows), size):
+                self._compare(_part(stored.rows, start, start + size), together, start)
+        self._compare(_repeated(stored.rows, _MANY), together, 0)
 
-    def _compare_in_parts(self, rows: Rows, together: Predictions, size: int) -> None:
-        for start in range(0, len(rows), size):
-            stop = start + size
-            part = self.predict(
-                Rows(
-                    numeric=rows.numeric[start:stop],
-                    strings={name: column[start:stop] for name, column in rows.strings.items()},
-                )
+    def _compare(self, rows: Rows, together: Predictions, start: int) -> None:
+        """Refuse a model that says something else of these rows than it did of them all together."""
+        part = self.predict(rows)
+        stop = min(start + len(rows), len(together))
+        compared = slice(0, stop - start)
+        same = np.array_equal(part.score[compared], together.score[start:stop]) and np.array_equal(
+            part.applicability[compared], together.applicability[start:stop]
+        )
+        if not same:
+            raise BundleError(
+                f"{self._source}: answers self-test rows {start} to {stop - 1} otherwise among {len(rows)} than "
+                f"among {len(together)}; a model whose answers depend on the batch cannot be served exactly"
             )
-            same = np.array_equal(part.score, together.score[start:stop]) and np.array_equal(
-                part.applicability, together.applicability[start:stop]
-            )
-            if not same:
-                raise BundleError(
-                    f"{self._source}: answers rows {start} to {stop - 1} differently by themselves than "
-                    "among others; a model whose answers depend on the batch cannot be served exactly"
-                )
+
+
+def _part(rows: Rows, start: int, stop: int) -> Rows:
+    strings = {name: column[start:stop] for name, column in rows.strings.items()}
+    return Rows(numeric=rows.numeric[start:stop], strings=strings)
+
+
+def _repeated(rows: Rows, times: int) -> Rows:
+    strings = {name: np.tile(column, times) for name, column in rows.strings.items()}
+    return Rows(numeric=np.tile(rows.numeric, (times, 1)), strings=strings)

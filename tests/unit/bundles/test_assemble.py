@@ -192,11 +192,24 @@ def test_config_overrides_what_was_found(tmp_path: Path) -> None:
         ("threshold = 3.0", "threshold is 3.0, expected between 0 and 1"),
         ("features = []", r"expected tables \[features.NAME\]"),
         ("threshold = ", "is not TOML"),
+        ("classes = ['yes', 'no']", r"its classes are \['no', 'yes'\], --config says \['yes', 'no'\]"),
     ],
 )
 def test_config_errors_name_what_is_wrong(config: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=message):
         dataclasses.replace(tiny_models.forest(), config=config).bundle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("[features.work]\ncategories = ['private', 'none']", "column 'work': has 'state', which --config"),
+        ("[features.work]\nmissing = false", "column 'work': has empty cells, which --config does not allow"),
+    ],
+)
+def test_config_that_the_reference_breaks_is_refused(config: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=message):
+        dataclasses.replace(tiny_models.columns(), config=config).bundle(tmp_path)
 
 
 def test_the_positive_class_may_be_declared(tmp_path: Path) -> None:

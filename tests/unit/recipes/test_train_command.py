@@ -1,0 +1,37 @@
+"""``atalaia train`` as a command: what it prints where, and its exit codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from atalaia.bundles.folder import Bundle
+from atalaia.cli.train import train
+
+app = typer.Typer()
+app.command()(train)
+
+
+def test_json_is_the_last_line_and_progress_is_elsewhere(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["bmp", "--out", str(tmp_path / "bmp"), "--json"])
+    assert done.exit_code == 0
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["digest"] == Bundle.read(tmp_path / "bmp").digest
+    assert "training" in done.stderr
+
+
+def test_an_unknown_recipe_is_usage(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["beer", "--out", str(tmp_path / "beer")])
+    assert done.exit_code == 2
+    assert "bmp, wine" in done.stderr
+
+
+def test_missing_data_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ATALAIA_DATA_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["wine", "--out", str(tmp_path / "wine")])
+    assert done.exit_code == 1
+    assert "--data-dir or set ATALAIA_DATA_DIR" in done.stderr
+    assert not (tmp_path / "wine").exists()
