@@ -18,7 +18,8 @@ class Feature(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """One input of the model.
 
     ``datatype`` is what the model is served: values are cast to it before scoring and counting.
-    ``categories`` closes the set of a BYTES feature; ``missing`` allows null. ``low`` and ``high``
+    ``categories`` closes the set of a BYTES feature; ``missing`` allows null. ``input`` is the model's own
+    name of it, where that differs (exporters replace spaces and dashes). ``low`` and ``high``
     are documentation, never a refusal: applicability decides that.
     """
 
@@ -30,6 +31,7 @@ class Feature(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     high: float | None = None
     categories: tuple[str, ...] | None = None
     missing: bool = False
+    input: str | None = None
 
     @property
     def numeric(self) -> bool:

@@ -129,10 +129,10 @@ class OnnxModel:
                 raise BundleError(f"{self._source}: has {len(inputs)} inputs, the manifest says one tensor")
             return self._tensor_feeder(inputs[0].name, features[0].datatype)
         names = {tensor.name: tensor for tensor in inputs}
-        if names.keys() != {feature.name for feature in features}:
+        wanted = sorted(feature.input or feature.name for feature in features)
+        if sorted(names) != wanted:
             raise BundleError(
-                f"{self._source}: has inputs {sorted(names)}, the manifest has features "
-                f"{sorted(feature.name for feature in features)}"
+                f"{self._source}: has inputs {sorted(names)}, the manifest has features {wanted}"
             )
         flat = frozenset(name for name, tensor in names.items() if len(tensor.shape) == 1)
         return self._columns_feeder(flat)
@@ -155,20 +155,18 @@ class OnnxModel:
         return feed_numbers
 
     def _columns_feeder(self, flat: frozenset[str]) -> Callable[[Rows], Mapping[str, npt.NDArray[Any]]]:
-        plan: list[tuple[str, npt.DTypeLike | None, int, bool]] = []
+        plan: list[tuple[str, str, npt.DTypeLike | None, int, bool]] = []
         position = 0
         for feature in self._manifest.features:
             dtype = numpy_dtype(feature.datatype) if feature.numeric else None
-            plan.append((feature.name, dtype, position, feature.name in flat))
+            name = feature.input or feature.name
+            plan.append((name, feature.name, dtype, position, name in flat))
             position += feature.numeric
 
         def feed(rows: Rows) -> Mapping[str, npt.NDArray[Any]]:
             fed = {}
-            for name, dtype, index, is_flat in plan:
-                if dtype is None:
-                    column = _filled(rows.strings[name])
-                else:
-                    column = rows.numeric[:, index].astype(dtype)
+            for name, key, dtype, index, is_flat in plan:
+                column = _filled(rows.strings[key]) if dtype is None else rows.numeric[:, index].astype(dtype)
                 fed[name] = _twice_if_single(column if is_flat else column[:, None])
             return fed
 

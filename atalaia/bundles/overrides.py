@@ -11,7 +11,7 @@ from atalaia.bundles.manifest import ContextColumn, Feature, Manifest, ModelFile
 from atalaia.errors import BundleError
 
 _FROM_FLAGS = frozenset({"name", "version", "format"})
-_FROM_THE_MODEL = frozenset({"name", "datatype"})
+_FROM_THE_MODEL = frozenset({"name", "datatype", "input"})
 _BY_NAME = ("features", "context")
 
 Config = dict[str, Any]

@@ -94,8 +94,8 @@ class Predictor:
         )
         if not same:
             raise BundleError(
-                f"{self._source}: answers self-test rows {start} to {stop - 1} otherwise among {len(rows)} than "
-                f"among {len(together)}; a model whose answers depend on the batch cannot be served exactly"
+                f"{self._source}: answers self-test rows {start} to {stop - 1} otherwise among {len(rows)} "
+                f"than among {len(together)}; a model whose answers depend on the batch cannot be served"
             )
 
 

@@ -1,5 +1,6 @@
 """What a bundle is assembled from, and the columns of it the model takes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,16 +63,29 @@ def _match_by_name(source: Source, signature: OnnxSignature, columns: list[str])
             f"{source.onnx}: has {len(signature.inputs)} inputs, of which {', '.join(wide)} have several "
             "columns; expected one input of all columns, or one input a column"
         )
-    names = [tensor.name for tensor in signature.inputs]
-    absent = [name for name in names if name not in columns]
-    unused = [name for name in columns if name not in names]
-    if absent or unused:
+    by_spelling = {_spelling(name): name for name in columns}
+    matched = {
+        tensor.name: tensor.name if tensor.name in columns else by_spelling.get(_spelling(tensor.name))
+        for tensor in signature.inputs
+    }
+    absent = [name for name, column in matched.items() if column is None]
+    unused = [name for name in columns if name not in matched.values()]
+    if absent or unused or len(set(matched.values())) < len(matched):
         raise BundleError(
             f"{source.onnx} and {source.reference} differ: inputs without a column: "
             f"{', '.join(absent) or 'none'}; columns without an input: {', '.join(unused) or 'none'} "
             "(drop them, or name them in --context)"
         )
-    return [Feature(name=tensor.name, datatype=tensor.datatype) for tensor in signature.inputs]
+    return [
+        Feature(name=column, datatype=tensor.datatype, input=None if column == tensor.name else tensor.name)
+        for tensor in signature.inputs
+        if (column := matched[tensor.name]) is not None
+    ]
+
+
+def _spelling(name: str) -> str:
+    """A name as exporters write it: skl2onnx has no room for spaces and dashes."""
+    return re.sub(r"[^0-9a-zA-Z]", "_", name).strip("_")
 
 
 def read_rows(features: Sequence[Feature], table: ReferenceTable) -> Rows:

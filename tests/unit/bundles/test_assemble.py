@@ -76,6 +76,25 @@ def test_separators_are_found(separator: str, tmp_path: Path) -> None:
     assert len(assemble_bundle(source, tmp_path / "bundle").manifest.features) == 4
 
 
+def test_names_that_exporters_respell_are_matched(tmp_path: Path) -> None:
+    tiny = tiny_models.columns()
+    model = onnx.load_model_from_string(tiny.model)
+    renamed = {"age": "age_of_person", "hours": "_hours", "work": "work"}
+    for tensor in model.graph.input:
+        tensor.name = renamed[tensor.name]
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = renamed.get(name, name)
+    cells = {{"age": "age of-person"}.get(name, name): column for name, column in tiny.columns.items()}
+    (tmp_path / "plain").mkdir()
+    bundle = Tiny(model.SerializeToString(), cells).bundle(tmp_path)
+    assert [(feature.name, feature.input) for feature in bundle.manifest.features] == [
+        ("age of-person", "age_of_person"), ("hours", "_hours"), ("work", None),
+    ]  # fmt: skip
+    plain = tiny.bundle(tmp_path / "plain")
+    assert np.array_equal(bundle.reference.answers.scores, plain.reference.answers.scores)
+
+
 def test_unmet_inputs_and_unused_columns_are_named(tmp_path: Path) -> None:
     tiny = tiny_models.columns()
     changed = {name.replace("hours", "weekly"): cells for name, cells in tiny.columns.items()}
