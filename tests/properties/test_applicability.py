@@ -13,7 +13,8 @@ from atalaia.statistics.applicability import Applicability, fit
 def _fitted(width: int, missing: float) -> tuple[Applicability, np.ndarray]:
     rng = np.random.default_rng(width)
     rows = rng.normal(size=(2500, width)) @ rng.normal(size=(width, width)) * rng.lognormal(size=width) * 100
-    rows[rng.random(rows.shape) < missing] = np.nan
+    patterns = rng.random((40, width)) < missing  # few, since each costs a decomposition
+    rows[patterns[rng.integers(0, 40, len(rows))]] = np.nan
     names = tuple(f"x{column}" for column in range(width))
     return fit(names, rows).applicability, rows
 
