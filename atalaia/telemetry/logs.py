@@ -7,8 +7,34 @@ from typing import Any
 import orjson
 import structlog
 
+_SAME_CHARACTERS = 100
+_REPEAT_SECONDS = 10.0
+
+
+class Seldom(logging.Filter):
+    """Lets a line that begins like an earlier one through every ten seconds only.
+
+    librdkafka tells of every attempt to reach a broker that is away, many times a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to let it through."""
+        beginning = record.getMessage()[:_SAME_CHARACTERS]
+        if record.created - self._said_at.get(beginning, float("-inf")) < _REPEAT_SECONDS:
+            return False
+        if len(self._said_at) > 100:
+            self._said_at.clear()
+        self._said_at[beginning] = record.created
+        return True
+
+
 KAFKA_LOGGER = logging.getLogger("librdkafka")
 """Give it to Kafka clients as ``logger``, so that what librdkafka has to say is a JSON line too."""
+KAFKA_LOGGER.addFilter(Seldom())
 
 
 def configure(service: str, *, level: int = logging.INFO) -> None:

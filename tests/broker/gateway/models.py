@@ -1,4 +1,4 @@
-"""Two small models: a numeric classifier of one tensor; a regressor of columns, strings and missing values."""
+"""Two small models: a numeric classifier of one tensor; a regressor of columns with strings and gaps."""
 
 from pathlib import Path
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 
 from atalaia.runtime.ports import free_port
+from atalaia.runtime.processes import ProcessSpec
+from atalaia.runtime.supervisor import Supervisor
 
 READY_SECONDS = 30.0
 
@@ -80,6 +82,21 @@ def scorer(folder: Path, environment: dict[str, str]) -> Iterator[Running]:
     with running("scorer", folder, environment) as started:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), what="scorer's readiness")
         yield started
+
+
+@contextlib.contextmanager
+def supervised_scorer(folder: Path, environment: dict[str, str]) -> Iterator[None]:
+    """One that is started again when it ends, as it does when a transaction hangs in a broker that is gone."""
+    port = free_port()
+    spec = ProcessSpec(
+        name="scorer",
+        command=[sys.executable, "-m", "services.scorer"],
+        environment={**os.environ, **environment, "ATALAIA_SCORER__METRICS_PORT": str(port)},
+        probe=lambda: answers(f"http://127.0.0.1:{port}/readyz"),
+    )
+    with Supervisor(folder / "logs") as supervisor:
+        supervisor.start(spec)
+        yield
 
 
 def answers(url: str) -> bool:
