@@ -8,8 +8,8 @@ import pytest
 from atalaia.settings import KafkaSettings, Settings
 from atalaia.stream.admin import create_topics
 from atalaia.stream.deploy import deploy
-from gateway import processes
-from gateway.models import mixed_bundle, numeric_bundle
+from tests.broker.gateway import processes
+from tests.broker.gateway.models import mixed_bundle, numeric_bundle
 
 MAX_BODY_BYTES = 200_000
 MAX_ROWS = 100

@@ -86,7 +86,7 @@ def scorer(folder: Path, environment: dict[str, str]) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def supervised_scorer(folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    """One that is started again when it ends, as it does when a transaction hangs in a broker that is gone."""
+    """One that is started again when it ends, as it does when its transaction hangs."""
     port = free_port()
     spec = ProcessSpec(
         name="scorer",

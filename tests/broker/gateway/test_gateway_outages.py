@@ -17,8 +17,8 @@ from atalaia.runtime.ports import free_port
 from atalaia.settings import KafkaSettings, Settings
 from atalaia.stream.admin import create_topics
 from atalaia.stream.deploy import deploy
-from gateway import processes
-from gateway.conftest import environment_of
+from tests.broker.gateway import processes
+from tests.broker.gateway.conftest import environment_of
 
 pytestmark = pytest.mark.broker
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from gateway.conftest import MAX_BODY_BYTES, MAX_ROWS
+from tests.broker.gateway.conftest import MAX_BODY_BYTES, MAX_ROWS
 
 pytestmark = pytest.mark.broker
 

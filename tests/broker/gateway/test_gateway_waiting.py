@@ -14,8 +14,8 @@ from confluent_kafka import Consumer, Message, Producer
 
 from atalaia.settings import Settings
 from atalaia.stream.deploy import deploy
-from gateway import processes
-from gateway.conftest import environment_of
+from tests.broker.gateway import processes
+from tests.broker.gateway.conftest import environment_of
 
 pytestmark = pytest.mark.broker
 

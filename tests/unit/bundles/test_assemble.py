@@ -8,14 +8,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import tiny_models
 from onnx import TensorProto, helper
-from tiny_models import KINDS, Tiny
 
 from atalaia.bundles.assemble import assemble_bundle
 from atalaia.bundles.folder import Bundle
 from atalaia.bundles.predictor import Predictor
 from atalaia.errors import BundleError
+from tests.unit.bundles import tiny_models
+from tests.unit.bundles.tiny_models import KINDS, Tiny
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny_models
 import typer
 from typer.testing import CliRunner
 
 from atalaia.bundles.folder import Bundle
 from atalaia.cli.bundle import bundle
+from tests.unit.bundles import tiny_models
 
 app = typer.Typer()
 app.command()(bundle)

@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-import tiny_models
 
 from atalaia.bundles.assemble import assemble_bundle
 from atalaia.bundles.folder import Bundle, write_bundle
@@ -17,6 +16,7 @@ from atalaia.bundles.predictor import Predictor
 from atalaia.bundles.reference import Reference
 from atalaia.errors import BundleError
 from atalaia.inference.rows import Rows
+from tests.unit.bundles import tiny_models
 
 
 @pytest.fixture(scope="module")

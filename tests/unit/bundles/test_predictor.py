@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from atalaia.bundles.predictor import Predictor
 from atalaia.bundles.reference_csv import ReferenceTable
 from atalaia.bundles.source import read_rows
 from atalaia.inference.rows import Predictions, Rows
+from tests.unit.bundles import tiny_models
 
 Case = tuple[Predictor, Rows, Predictions]
 
