@@ -34,7 +34,7 @@ def make_bundle(folder: Path) -> Bundle:
     tree = DecisionTreeClassifier(max_depth=10, random_state=0).fit(train.astype(np.float32), labels)
     options = {id(tree): {"zipmap": False}}
     inputs = [("input", FloatTensorType([None, FEATURES]))]
-    onnx = skl2onnx.convert_sklearn(tree, initial_types=inputs, options=options, target_opset=17)
+    onnx = skl2onnx.to_onnx(tree, initial_types=inputs, options=options, target_opset=17)
     manifest = Manifest(
         name=NAME,
         version="1",
@@ -50,4 +50,5 @@ def make_bundle(folder: Path) -> Bundle:
 def _labels(values: FloatArray) -> IntArray:
     spread = values / np.geomspace(0.05, 30.0, FEATURES)
     total = spread[:, :4].sum(axis=1) - spread[:, 4:7].sum(axis=1)
-    return np.digitize(total, np.quantile(total, [0.05, 0.2, 0.5, 0.8, 0.95])) + CLASSES[0]
+    classes: IntArray = np.digitize(total, np.quantile(total, [0.05, 0.2, 0.5, 0.8, 0.95])) + CLASSES[0]
+    return classes

@@ -15,7 +15,7 @@ from atalaia.runtime.ports import claim_port
 from atalaia.settings import Settings
 from bench import bundles, rig
 
-ROWS = 300_000
+ROWS = 600_000
 BATCHED_ROWS = 1_024_000
 ROWS_PER_REQUEST = 256
 REPEATS = 3

@@ -43,5 +43,6 @@ class Bounds:
         if response > MAX_RESPONSE_BYTES or observation > MAX_REQUEST_OBSERVATION_BYTES:
             raise TooLarge(
                 f"{rows} rows could make a response of {response} bytes and an observation of {observation}; "
-                f"at most {MAX_RESPONSE_BYTES} and {MAX_REQUEST_OBSERVATION_BYTES} are carried: send fewer rows"
+                f"at most {MAX_RESPONSE_BYTES} and {MAX_REQUEST_OBSERVATION_BYTES} are carried; "
+                "send fewer rows a request"
             )

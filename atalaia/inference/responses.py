@@ -7,6 +7,7 @@ is then filled into one prepared template.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -23,6 +24,10 @@ BYTES_PER_NUMBER = 26
 """Upper bound of a float32 or a 64-bit integer as JSON text, with its comma."""
 
 
+_quote = msgspec.json.Encoder().encode
+"""A string as JSON; many times quicker than orjson for a short one."""
+
+
 class ResponseWriter:
     """Writes the responses of one model version.
 
@@ -33,10 +38,10 @@ class ResponseWriter:
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self._classes = [orjson.dumps(label).decode() for label in manifest.classes]
+        self._classes = [_quote(label).decode() for label in manifest.classes]
         self._class_bytes = [label.encode() for label in self._classes]
         self._label_datatype = "INT64" if all(isinstance(c, int) for c in manifest.classes) else "BYTES"
-        name, version = (orjson.dumps(text).decode() for text in (manifest.name, manifest.version))
+        name, version = (_quote(text).decode() for text in (manifest.name, manifest.version))
         self._head = f'{{"model_name":{name},"model_version":{version},"id":'.replace("%", "%%")
         self._single = self._template(1)
 
@@ -48,7 +53,7 @@ class ResponseWriter:
 
     def single_rows(self, ids: Sequence[str], predictions: Predictions) -> list[bytes]:
         """One response for each row, the ``i``-th row being the only one of the request ``ids[i]``."""
-        quoted = map(orjson.dumps, ids)
+        quoted = map(_quote, ids)
         template = self._single
         return [template % row for row in zip(quoted, *self._texts(predictions), strict=True)]
 
@@ -56,7 +61,7 @@ class ResponseWriter:
         """The response of one request whose rows are all of ``predictions``."""
         template = self._template(len(predictions))
         return template % (
-            orjson.dumps(request_id),
+            _quote(request_id),
             *(b",".join(texts) for texts in self._texts(predictions)),
         )
 

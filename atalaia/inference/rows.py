@@ -1,5 +1,6 @@
 """Rows a model is asked about, and what it answered, as columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,16 @@ class Rows:
     def __len__(self) -> int:
         return len(self.numeric)
 
+    def part(self, start: int, stop: int) -> "Rows":
+        """Rows ``start`` to ``stop``, without it."""
+        cut = slice(start, stop)
+        return Rows(
+            numeric=self.numeric[cut],
+            strings={name: values[cut] for name, values in self.strings.items()},
+            context={name: values[cut] for name, values in self.context.items()},
+            event_time_ms=None if self.event_time_ms is None else self.event_time_ms[cut],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
@@ -50,3 +61,29 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.score)
+
+    def part(self, start: int, stop: int) -> "Predictions":
+        """Rows ``start`` to ``stop``, without it."""
+        cut = slice(start, stop)
+        return Predictions(
+            score=self.score[cut],
+            applicability=self.applicability[cut],
+            abstained=self.abstained[cut],
+            label=None if self.label is None else self.label[cut],
+            probabilities=None if self.probabilities is None else self.probabilities[cut],
+            value=None if self.value is None else self.value[cut],
+        )
+
+
+def concatenate(parts: Sequence[Rows]) -> Rows:
+    """Rows one after the other; ``event_time_ms`` is dropped unless every part has it."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    known = [part.event_time_ms for part in parts if part.event_time_ms is not None]
+    return Rows(
+        numeric=np.concatenate([part.numeric for part in parts]),
+        strings={name: np.concatenate([part.strings[name] for part in parts]) for name in first.strings},
+        context={name: np.concatenate([part.context[name] for part in parts]) for name in first.context},
+        event_time_ms=np.concatenate(known) if len(known) == len(parts) else None,
+    )

@@ -146,7 +146,11 @@ class Intake:
 
     def _sort_tensor(self, message: Message, value: bytes, tensor: TensorRequest, asked: Asked) -> None:
         """The common shape, kept as columns; a list among the values is found later, by numpy."""
-        group = self._route(asked.model, message)
+        known = self._routes.get((asked.model, message.partition()))
+        if known is not None and message.offset() >= known[0]:
+            group = known[1]
+        else:
+            group = self._route(asked.model, message)
         numbers: list[Any] = tensor.inputs[0].data
         if len(numbers) == 1 and isinstance(numbers[0], list):
             numbers = numbers[0]
@@ -186,11 +190,8 @@ class Intake:
         group.others.append((request, rows))
 
     def _route(self, model: str | None, message: Message) -> Group:
-        """The group of the primary in force where the request lies."""
+        """The group of the primary in force where the request lies; the newest one's is remembered."""
         partition, offset = message.partition(), message.offset()
-        known = self._routes.get((model, partition))
-        if known is not None and offset >= known[0]:
-            return known[1]
         deployments = self._view.primary_deployments(model)
         in_force = next(
             (entry for entry in deployments if entry.positions.get(partition, 0) <= offset), deployments[-1]

@@ -104,7 +104,7 @@ class Loop:
             metrics.COLLECTION.observe(took)
 
     def _poll(self) -> list[KafkaMessage]:
-        """What is there, one message waited for: the first waits for nobody, a backlog comes in big batches."""
+        """What is there, one message waited for; a backlog comes in big batches."""
         polled_at_ms = _now_ms()
         first = self._consumer.poll(min(WAKE_SECONDS, self._due_seconds()))
         if first is None:
