@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, with an example for every model it is told of.
 
-``python -m services.gateway.openapi`` writes the one without models to ``schemas/openapi.json``.
+``python -m services.gateway.openapi`` writes the one without models to ``schemas/openapi.json``; with
+``--check`` it says whether the one there is up to date.
 """
 
 import sys
@@ -224,12 +225,21 @@ def _column(name: str, datatype: str, value: object) -> Members:
     return {"name": name, "shape": [1], "datatype": datatype, "data": [value]}
 
 
-def main() -> None:
-    """Write the document without models."""
-    _PLACE.parent.mkdir(exist_ok=True)
-    _PLACE.write_bytes(orjson.dumps(document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    sys.stdout.write(f"{_PLACE} written\n")
+def main(arguments: Sequence[str]) -> int:
+    """Write the document without models, or with ``--check`` compare; the exit code."""
+    made = orjson.dumps(document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if "--check" not in arguments:
+        _PLACE.parent.mkdir(exist_ok=True)
+        _PLACE.write_bytes(made)
+        sys.stdout.write(f"{_PLACE} written\n")
+    elif not _PLACE.is_file() or _PLACE.read_bytes() != made:
+        sys.stderr.write(
+            f"{_PLACE} is not what the code makes: run `python -m services.gateway.openapi` "
+            "and commit the result\n"
+        )
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
