@@ -79,7 +79,7 @@ class Signature:
         matrix = self._matrix_input(request.inputs)
         columns = self._columns(tensors, matrix, problems)
         n = self._row_count(columns, problems)
-        raise_if_any(problems)
+        self._refuse_if_any(problems, columns)
         times = columns.pop(EVENT_TIME, None)
         return self._read(columns, n, self._event_times(times, request, n, problems), problems)
 
@@ -129,7 +129,7 @@ class Signature:
             given |= values.keys()
             for name in names:
                 columns[name].append(values.get(name))
-        raise_if_any(problems)
+        self._refuse_if_any(problems, columns)
         kept = {name: data for name, data in columns.items() if name in self._features or name in given}
         times = kept.pop(EVENT_TIME, None)
         if times is not None and None in times:
@@ -189,6 +189,27 @@ class Signature:
         if column is None and name != EVENT_TIME:
             return False
         return datatypes == {"BYTES"} if takes_strings(column) else "BYTES" not in datatypes
+
+    def _refuse_if_any(self, problems: list[FieldProblem], columns: dict[str, list[Any]]) -> None:
+        """Refuse with all that is wrong, values of columns that are there included."""
+        if not problems:
+            return
+        told = {problem.field for problem in problems}
+        known: list[tuple[Feature | ContextColumn, bool]] = [
+            *((feature, feature.missing) for feature in self.features),
+            *((column, not column.required) for column in self.context),
+        ]
+        for column, missing in known:
+            if column.name in told or column.name not in columns:
+                continue
+            found: list[FieldProblem] = []
+            read = read_numbers if column.numeric else read_strings
+            # What is absent from one row is null here and has been told of already.
+            read(column, columns[column.name], missing=True, problems=found)
+            expected = expectation(column, missing=missing)
+            for entry in found:
+                report(problems, entry.field, entry.problem, expected, entry.row)
+        raise InvalidInput(problems)
 
     def _matrix_input(self, inputs: list[InferInput]) -> InferInput | None:
         """The tensor that holds all features, where there is one."""

@@ -87,6 +87,7 @@ class TestRefusedBeforeAnythingIsPublished:
         [
             ({"sodium": 1.0}, {"potassium"}),
             (ROW | {"nonsense": 1}, {"nonsense"}),
+            ({"sodium": "high", "nonsense": 1, "sex": "X"}, {"sodium", "potassium", "nonsense", "sex"}),
             ({"sodium": "high", "potassium": [1]}, {"sodium", "potassium"}),
             (ROW | {"sodium": True}, {"sodium"}),
             (ROW | {"sodium": None}, {"sodium"}),
