@@ -114,7 +114,9 @@ class OutOfDistribution(Refusal):
 
     status, code, title = 422, "out_of_distribution", "Out of the model's domain"
 
-    def __init__(self, detail: str, *, distance: float, cutoff: float, contributions: list[Contribution]) -> None:
+    def __init__(
+        self, detail: str, *, distance: float, cutoff: float, contributions: list[Contribution]
+    ) -> None:
         super().__init__(detail)
         self.distance = distance
         self.cutoff = cutoff
