@@ -56,7 +56,7 @@ def test_every_answer_is_one_the_document_names(
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
-        max_examples=80 if method == "post" else 5,
+        max_examples=50 if method == "post" else 5,
         deadline=None,
         derandomize=True,
         database=None,
