@@ -63,6 +63,7 @@ def configure(app: FastAPI, settings: GatewaySettings) -> Server:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=max(round(settings.drain), 1),
     )
     return Server(config)
