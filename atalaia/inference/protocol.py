@@ -8,7 +8,8 @@ every shape and names what is wrong.
 import json
 import math
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -37,12 +38,17 @@ class InferRequest(msgspec.Struct, omit_defaults=True):
     outputs: list[Any] | None = None
 
 
+NumberDatatype = Literal[
+    "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "FP32", "FP64"
+]
+
+
 class TensorInput(msgspec.Struct, gc=False):
     """One ``[n, d]`` tensor of plain numbers."""
 
     name: str
     shape: tuple[int, int]
-    datatype: Datatype
+    datatype: NumberDatatype
     data: list[float | list[float]]
 
 
@@ -92,6 +98,14 @@ def decode_tensor(body: bytes) -> TensorRequest | None:
         return _tensor_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def decode_tensors(bodies: Sequence[bytes | None]) -> list[TensorRequest | None]:
+    """`decode_tensor` of each, in one pass in C where all of them are of that shape."""
+    try:
+        return [*map(_tensor_decoder.decode, cast("Sequence[bytes]", bodies))]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
+        return [None if body is None else decode_tensor(body) for body in bodies]
 
 
 def decode_request(body: bytes) -> InferRequest:

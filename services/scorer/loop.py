@@ -1,7 +1,6 @@
 """The loop: consume, score, reply at once, and hand over a section now and then."""
 
 import time
-from collections.abc import Iterator
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
@@ -24,7 +23,7 @@ from services.scorer.section import DeadLetter, Reach, Section
 from services.scorer.served import Served
 from services.scorer.transaction import Committer
 
-MAX_BATCH = 2_000
+MAX_BATCH = 4_000
 """Messages of one poll; a backlog is drained in batches of this size."""
 
 MARK_SECONDS = 1.0
@@ -66,6 +65,7 @@ class Loop:
         self._collector: Collector | None = None
         self._section = Section({}, time.monotonic())
         self._ends: dict[int, int] = {}
+        self._reassigned = False
         self.stopped = False
         self.assigned = False
 
@@ -95,9 +95,12 @@ class Loop:
         if self._go_back_if_aborted():
             return  # what was just polled will be read again
         requests = self._requests(messages)
-        while (batch := Intake(self._catalog.view, topic=self._topic).take(requests)).taken:
+        while requests:
+            batch = Intake(self._catalog.view, topic=self._topic).take(requests)
+            self._advance(requests[: batch.taken])
             self._score(batch)
             self._hand_over_if_due()
+            requests = requests[batch.taken :]
         self._note_ends()
         self._hand_over_if_due()
         if self._collector is not None and (took := self._collector.collect_if_due()) is not None:
@@ -115,20 +118,35 @@ class Loop:
         self._section.polled_at_ms = polled_at_ms
         return messages
 
-    def _requests(self, messages: list[KafkaMessage]) -> Iterator[KafkaMessage]:
-        """Messages that are requests; the position moves past each as it is taken, and no further."""
+    def _requests(self, messages: list[KafkaMessage]) -> list[KafkaMessage]:
+        """Those of the messages that are requests still to be taken."""
+        requests = [message for message in messages if message.error() is None]
+        if len(requests) != len(messages):
+            for message in messages:
+                error = message.error()
+                if error is not None:
+                    self._note_error(error, message.partition() or 0, message.offset() or 0)
+        return self._unread(requests) if self._reassigned else requests
+
+    def _unread(self, messages: list[KafkaMessage]) -> list[KafkaMessage]:
+        """What is left after a rebalance within this very poll: the rest will be, or was, read again."""
+        self._reassigned = False
+        ends = {partition: reach.end for partition, reach in self._section.reaches.items()}
+        unread = []
         for message in messages:
-            error, offset = message.error(), message.offset() or 0
-            partition = message.partition() or 0
-            if error is not None:
-                self._note_error(error, partition, offset)
-                continue
-            reach = self._section.reaches.get(partition)
-            # what a rebalance within this very poll left behind will be, or was, read again
-            if reach is not None and offset >= reach.end:
-                reach.end = offset + 1
-                reach.at_end = False
-                yield message
+            partition, offset = message.partition() or 0, message.offset() or 0
+            if partition in ends and offset >= ends[partition]:
+                ends[partition] = offset + 1
+                unread.append(message)
+        return unread
+
+    def _advance(self, taken: list[KafkaMessage]) -> None:
+        """Move the position of each partition past what was taken, and no further."""
+        lasts = {message.partition(): message.offset() for message in taken}
+        for partition, offset in lasts.items():
+            reach = self._section.reaches[partition or 0]
+            reach.end = (offset or 0) + 1
+            reach.at_end = False
 
     def _note_error(self, error: KafkaError, partition: int, offset: int) -> None:
         if error.code() == PARTITION_END:
@@ -244,7 +262,7 @@ class Loop:
         for start in starts:
             if start.lost_from is not None:
                 self._report_lost(start.partition, start.lost_from, start.position)
-        self.assigned = True
+        self.assigned = self._reassigned = True
         metrics.PARTITIONS.set(len(starts))
         _log.info("partitions assigned", partitions={start.partition: start.position for start in starts})
 
@@ -274,6 +292,7 @@ class Loop:
 
     def _forget(self) -> None:
         self._section = Section({}, time.monotonic())
+        self._reassigned = True
         metrics.PARTITIONS.set(0)
 
 
