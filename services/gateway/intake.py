@@ -115,7 +115,7 @@ class Intake:
         """Rows of one tensor of plain numbers that fits; None leaves it to the general reader to say why."""
         given = tensor.inputs[0]
         n, width = given.shape
-        if not served.signature.takes_tensor or width != served.width or n < 1 or given.datatype == "BYTES":
+        if not served.signature.takes_tensor or width != served.width or n < 1:
             return None
         if given.name == EVENT_TIME or any(given.name == column.name for column in served.signature.context):
             return None
