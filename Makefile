@@ -40,7 +40,7 @@ check-types: $(INSTALLED)
 	@$(BIN)/mypy
 
 check-imports: $(INSTALLED)
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 check-schemas: $(INSTALLED)
 	@$(BIN)/atalaia schemas --check
