@@ -32,6 +32,9 @@ class Message(Protocol):
     def headers(self) -> Any:
         """Pairs of name and bytes, None where there are none."""
 
+    def set_headers(self, value: Any, /) -> None:
+        """Take these in their place."""
+
     def partition(self) -> Any:
         """Partition of `requests`."""
 
@@ -55,6 +58,8 @@ class Asked(NamedTuple):
 
 
 NOTHING_ASKED = Asked()
+_UNREADABLE: list[tuple[str, bytes | None]] = [("", None)]
+"""Stands for headers that have a name that is no text."""
 
 
 class Request(NamedTuple):
@@ -126,7 +131,7 @@ class Intake:
     def take(self, messages: Sequence[Message]) -> Batch:
         """Groups and failures of as many ``messages``, none an error, as an observation has room for."""
         values = [message.value() for message in messages]
-        headers = [message.headers() for message in messages]
+        headers = _all_headers(messages)
         tensors = decode_tensors(values)
         if not self._take_alike(messages, values, headers, tensors):
             self._take_each(messages, values, headers, tensors)
@@ -189,8 +194,10 @@ class Intake:
         batch = self._batch
         for message, value, given, tensor in zip(messages, values, headers, tensors, strict=True):
             batch.taken += 1
-            asked = NOTHING_ASKED if given is None else _read_headers(given)
+            asked = NOTHING_ASKED if given is None or given is _UNREADABLE else _read_headers(given)
             try:
+                if given is _UNREADABLE:
+                    raise NotReadable("a header's name is not UTF-8; expected names that are text")
                 if tensor is None or tensor.parameters is not None or asked.version is not None:
                     self._sort_general(message, value, asked)
                 else:
@@ -281,6 +288,17 @@ class Intake:
         if key:
             return key.decode("utf-8", "replace")
         return f"{self._topic}-{message.partition()}-{message.offset()}"
+
+
+def _all_headers(messages: Sequence[Message]) -> list[Any]:
+    headers = []
+    for message in messages:
+        try:
+            headers.append(message.headers())
+        except SystemError:  # what confluent_kafka makes of a name that is no UTF-8
+            message.set_headers(_UNREADABLE)  # asked again, it would hand out a null pointer
+            headers.append(_UNREADABLE)
+    return headers
 
 
 def _read_headers(headers: list[tuple[str, bytes | None]]) -> Asked:

@@ -101,7 +101,8 @@ def _read_singles(group: Group, answers: Answers) -> list[Piece]:
     except ValueError:
         rows = None
     else:
-        rows = served.signature.rows_of_matrix(matrix)
+        # A list a value makes no matrix, and must not be answered when alone and refused among others.
+        rows = served.signature.rows_of_matrix(matrix) if matrix.ndim == 2 else None
     if rows is not None:
         return [Piece(group.singles, group.ids, group.asked, rows)]
     pieces: list[Piece] = []
