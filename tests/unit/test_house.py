@@ -134,7 +134,7 @@ def test_nothing_names_a_folder_of_one_machine() -> None:
 
 def test_every_module_of_the_library_has_its_layer() -> None:
     layers = next(c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "layers")["layers"]
-    placed = {name.strip() for layer in layers for name in re.split(r"[|:]", layer)}
+    placed = {name.strip(" ()") for layer in layers for name in re.split(r"[|:]", layer)}
     children = {f"atalaia.{path.stem}" for path in (ROOT / "atalaia").iterdir() if _is_module(path)}
     assert children == placed
 

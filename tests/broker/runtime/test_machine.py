@@ -46,7 +46,7 @@ def read(servers: str, count: int) -> list[bytes | None]:
 
 
 @contextlib.contextmanager
-def redis_client(url: str) -> Iterator["redis.Redis[bytes]"]:
+def redis_client(url: str) -> Iterator[redis.Redis]:
     with contextlib.closing(redis.Redis.from_url(url)) as client:
         yield client
 
