@@ -1,6 +1,7 @@
 """From a group of requests to their responses and what the monitors will read of them."""
 
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -97,8 +98,8 @@ def _read_singles(group: Group, answers: Answers) -> list[Piece]:
         return []
     served = group.served
     try:
-        matrix: FloatArray = np.array(group.values, np.float64)
-    except ValueError:
+        matrix = _matrix(group.values)
+    except (TypeError, ValueError):  # a list among the numbers
         rows = None
     else:
         # A list a value makes no matrix, and must not be answered when alone and refused among others.
@@ -113,6 +114,12 @@ def _read_singles(group: Group, answers: Answers) -> list[Piece]:
         except Refusal as refusal:
             answers.failures.append(Failure(request, refusal, served.name, served.version))
     return pieces
+
+
+def _matrix(values: list[list[float]]) -> FloatArray:
+    """Equally long lists of numbers as ``(n, d)``; quicker than numpy's own reading of nested lists."""
+    shape = len(values), len(values[0])
+    return np.fromiter(chain.from_iterable(values), np.float64, shape[0] * shape[1]).reshape(shape)
 
 
 def _piece(request: Request, rows: Rows) -> Piece:
