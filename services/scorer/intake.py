@@ -75,8 +75,9 @@ class Group:
     """Requests for one version in one role.
 
     ``singles`` are the common shape, one row of plain numbers, with their ids in ``ids``, their numbers in
-    ``values`` and, where they have headers, what these say in ``asked``; ``others`` have been read into
-    rows already. ``single_bytes`` bounds what a single adds to an observation beside its own length.
+    ``values`` and, where they have headers, what these say in ``asked``. ``columns`` are single rows of any
+    other form, to be read together; ``others`` have many rows and have been read already.
+    ``single_bytes`` bounds what a single row adds to an observation beside its request's length.
     """
 
     served: Served
@@ -86,6 +87,7 @@ class Group:
     ids: list[str] = field(default_factory=list)
     values: list[list[float]] = field(default_factory=list)
     asked: dict[int, Asked] = field(default_factory=dict)
+    columns: list[tuple[Request, InferRequest]] = field(default_factory=list)
     others: list[tuple[Request, Rows]] = field(default_factory=list)
 
 
@@ -226,7 +228,7 @@ class Intake:
         self._batch.observation_bytes += group.single_bytes + len(value)
 
     def _sort_general(self, message: Message, value: bytes | None, asked: Asked) -> None:
-        """Any other shape: read to rows at once, so that the refusal names the request."""
+        """Any other shape: many rows are read at once, so that what they add is known; one row is kept."""
         if not value:
             raise NotReadable("the value is empty; expected an Open Inference Protocol request")
         body = decode_request(value)
@@ -240,6 +242,10 @@ class Intake:
             self._batch.failures.append(Failure(request, refusal, model, version))
             return
         served = group.served
+        if claims_one_row(body):
+            group.columns.append((request, body))
+            self._batch.observation_bytes += group.single_bytes + len(value)
+            return
         try:
             rows = served.signature.rows(body)
             served.bounds.check(len(rows), len(value))
@@ -299,6 +305,11 @@ def _all_headers(messages: Sequence[Message]) -> list[Any]:
             message.set_headers(_UNREADABLE)  # asked again, it would hand out a null pointer
             headers.append(_UNREADABLE)
     return headers
+
+
+def claims_one_row(body: InferRequest) -> bool:
+    """Whether the request says it has one row; whether it has is found when it is read."""
+    return bool(body.inputs) and body.inputs[0].shape[:1] == [1]
 
 
 def _read_headers(headers: list[tuple[str, bytes | None]]) -> Asked:

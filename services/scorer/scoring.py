@@ -8,7 +8,7 @@ import numpy.typing as npt
 import structlog
 
 from atalaia.errors import Refusal, ScoringFailed
-from atalaia.inference.protocol import decode_request
+from atalaia.inference.protocol import InferRequest, decode_request
 from atalaia.inference.responses import mark_expired
 from atalaia.inference.rows import FloatArray, IntArray, Predictions, Rows, concatenate
 from atalaia.records import Deployment
@@ -86,6 +86,7 @@ def score(group: Group, *, now_ms: int) -> Answers:
     """The group's answers, and the requests that could not be answered, each with its own reason."""
     answers = Answers()
     pieces = _read_singles(group, answers)
+    pieces += _read_columns(group, answers)
     pieces += [_piece(request, rows) for request, rows in group.others]
     if pieces:
         _answer(group, pieces, answers, now_ms=now_ms)
@@ -106,11 +107,36 @@ def _read_singles(group: Group, answers: Answers) -> list[Piece]:
         rows = served.signature.rows_of_matrix(matrix) if matrix.ndim == 2 else None
     if rows is not None:
         return [Piece(group.singles, group.ids, group.asked, rows)]
+    requests = [
+        Request(message, group.ids[i], group.asked.get(i, NOTHING_ASKED))
+        for i, message in enumerate(group.singles)
+    ]
+    bodies = [decode_request(message.value() or b"") for message in group.singles]
+    return _read_each(served, requests, bodies, answers)
+
+
+def _read_columns(group: Group, answers: Answers) -> list[Piece]:
+    """Single rows of one tensor a feature as one piece; one by one where they are not all alike."""
+    if not group.columns:
+        return []
+    requests = [request for request, _ in group.columns]
+    bodies = [body for _, body in group.columns]
+    rows = group.served.signature.rows_of_columns(bodies)
+    if rows is None:
+        return _read_each(group.served, requests, bodies, answers)
+    asked = {i: request.asked for i, request in enumerate(requests) if request.asked is not NOTHING_ASKED}
+    return [
+        Piece([request.message for request in requests], [request.id for request in requests], asked, rows)
+    ]
+
+
+def _read_each(
+    served: Served, requests: list[Request], bodies: list[InferRequest], answers: Answers
+) -> list[Piece]:
     pieces: list[Piece] = []
-    for i, message in enumerate(group.singles):
-        request = Request(message, group.ids[i], group.asked.get(i, NOTHING_ASKED))
+    for request, body in zip(requests, bodies, strict=True):
         try:
-            pieces.append(_piece(request, served.signature.rows(decode_request(message.value() or b""))))
+            pieces.append(_piece(request, served.signature.rows(body)))
         except Refusal as refusal:
             answers.failures.append(Failure(request, refusal, served.name, served.version))
     return pieces
