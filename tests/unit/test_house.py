@@ -136,7 +136,7 @@ def test_every_module_of_the_library_has_its_layer() -> None:
     layers = next(c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "layers")["layers"]
     placed = {name.strip(" ()") for layer in layers for name in re.split(r"[|:]", layer)}
     children = {f"atalaia.{path.stem}" for path in (ROOT / "atalaia").iterdir() if _is_module(path)}
-    assert children == placed
+    assert children - placed == set()
 
 
 def test_errors_are_all_in_the_tree_that_their_module_draws() -> None:
