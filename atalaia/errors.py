@@ -6,6 +6,7 @@
     |-- SettingsError           a setting is missing or wrong
     |-- RuntimeMissing          a program this machine lacks (Java, Maven, Redis)
     |-- PortTaken               a port another process listens on
+    |-- StartFailed             a supervised process that does not come up
     |-- BundleError             a bundle that cannot be read, verified or made
     |-- TopicMismatch           a topic exists with other settings than declared
     |-- StreamUnavailable       Kafka does not answer; retrying helps
@@ -20,7 +21,10 @@
         |-- TooManyRequests         429, retry
         |-- Unavailable             503, retry
         |-- DeadlineExceeded        504
-        `-- ScoringFailed           500
+        |-- ScoringFailed           500
+        `-- LostByRetention         410
+
+A service adds refusals that only it can give beside the code that gives them.
 """
 
 import msgspec
@@ -40,6 +44,10 @@ class RuntimeMissing(AtalaiaError):
 
 class PortTaken(AtalaiaError):
     """A port that another process listens on; the message names the setting that moves ours."""
+
+
+class StartFailed(AtalaiaError):
+    """A process that ends, or does not become ready, while it is started; the message names its log."""
 
 
 class BundleError(AtalaiaError):
@@ -163,6 +171,12 @@ class ScoringFailed(Refusal):
     """The model itself failed on this request."""
 
     status, code, title = 500, "scoring_failed", "The model failed"
+
+
+class LostByRetention(Refusal):
+    """Requests that retention deleted before they were answered."""
+
+    status, code, title = 410, "lost_by_retention", "Deleted before it was answered"
 
 
 def _sentence(problem: FieldProblem) -> str:

@@ -25,10 +25,6 @@ _STEADY_SECONDS = 20.0
 _TRIES_TO_START = 3
 
 
-class StartFailed(AtalaiaError):
-    """A process that did not become ready; the message holds the end of its log."""
-
-
 def _nothing() -> None:
     pass
 

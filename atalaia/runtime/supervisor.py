@@ -7,8 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from atalaia.errors import StartFailed
 from atalaia.runtime.logs import LogFile
-from atalaia.runtime.processes import ProcessSpec, Report, StartFailed, SupervisedProcess
+from atalaia.runtime.processes import ProcessSpec, Report, SupervisedProcess
 
 STOP_SECONDS = 27.0
 """All of them, from the first SIGTERM to the last SIGKILL; the promise is 30 s."""

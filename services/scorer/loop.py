@@ -6,7 +6,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from atalaia.errors import StreamUnavailable
+from atalaia.errors import LostByRetention, StreamUnavailable
 from atalaia.inference.responses import ABSTAINED, error_response
 from atalaia.settings import KafkaSettings, ScorerSettings
 from atalaia.stream.catalog import Catalog
@@ -17,7 +17,7 @@ from atalaia.topics import MAX_REQUEST_OBSERVATION_BYTES, REPLIES, REQUESTS
 from services.scorer import metrics
 from services.scorer.collector import Collector
 from services.scorer.intake import Batch, Failure, Intake
-from services.scorer.partitions import LostByRetention, find_starts
+from services.scorer.partitions import find_starts
 from services.scorer.scoring import Scored, score
 from services.scorer.section import DeadLetter, Reach, Section
 from services.scorer.served import Served

@@ -5,16 +5,8 @@ from dataclasses import dataclass
 import structlog
 from confluent_kafka import Consumer, TopicPartition
 
-from atalaia.errors import Refusal
-
 _log = structlog.get_logger()
 _TIMEOUT_SECONDS = 10.0
-
-
-class LostByRetention(Refusal):
-    """Requests that retention deleted before they were answered."""
-
-    status, code, title = 410, "lost_by_retention", "Deleted before it was answered"
 
 
 @dataclass(frozen=True, slots=True)

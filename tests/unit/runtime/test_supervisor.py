@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from atalaia.errors import AtalaiaError
-from atalaia.runtime.processes import ProcessSpec, StartFailed
+from atalaia.errors import AtalaiaError, StartFailed
+from atalaia.runtime.processes import ProcessSpec
 from atalaia.runtime.supervisor import Supervisor
 
 UP = "import os, pathlib, signal, sys, time; up = pathlib.Path(sys.argv[1]); "
