@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -33,7 +34,7 @@ class View(Generic[Loaded]):
     loaded: dict[tuple[str, str], Loaded] = field(default_factory=dict)
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def default(self) -> str | None:
         """The model that answers requests which name none."""
         return default_model(self.records.values())
@@ -46,14 +47,21 @@ class View(Generic[Loaded]):
         UnknownModel, NoPrimary
         """
         name = self.name_of(model)
-        deployments = [
-            entry
-            for entry in reversed(self.records[name].deployments)
-            if entry.role == "primary" and (name, entry.version) in self.loaded
-        ]
+        deployments = self._primaries.get(name)
         if not deployments:
             raise NoPrimary(f"no version of model {name!r} is ready to answer{self._why_not(name)}")
         return deployments
+
+    @cached_property
+    def _primaries(self) -> dict[str, list[Deployment]]:
+        return {
+            name: [
+                entry
+                for entry in reversed(record.deployments)
+                if entry.role == "primary" and (name, entry.version) in self.loaded
+            ]
+            for name, record in self.records.items()
+        }
 
     def primary(self, model: str | None) -> Loaded:
         """The version of ``model`` that answers new requests."""

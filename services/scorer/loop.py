@@ -301,16 +301,18 @@ def _now_ms() -> int:
 
 
 def _count_scored(scored: Scored, seconds: float) -> None:
-    labels = (scored.served.name, scored.served.version)
-    rows = len(scored.rows)
-    metrics.REQUESTS.labels(*labels).inc(len(scored.messages))
-    metrics.ROWS.labels(*labels).inc(rows)
-    metrics.BATCH_ROWS.labels(*labels).observe(rows)
-    metrics.SCORING.labels(*labels).observe(seconds)
-    metrics.ABSTENTIONS.labels(*labels).inc(int(scored.predictions.abstained.sum()))
-    metrics.EXPIRED.labels(*labels).inc(int(scored.expired.sum()))
-    oldest_ms = int(scored.messages[0].timestamp()[1])
-    metrics.DELAY.labels(*labels).observe(max(0.0, time.time() - oldest_ms / 1000))
+    counted = scored.served.metrics
+    rows, abstained, expired = len(scored.rows), scored.predictions.abstained.sum(), scored.expired.sum()
+    counted.requests.inc(len(scored.messages))
+    counted.rows.inc(rows)
+    counted.batch_rows.observe(rows)
+    counted.scoring.observe(seconds)
+    if abstained:
+        counted.abstentions.inc(int(abstained))
+    if expired:
+        counted.expired.inc(int(expired))
+    first_ms = int(scored.messages[0].timestamp()[1])
+    counted.delay.observe(max(0.0, time.time() - first_ms / 1000))
 
 
 def _count_commit(section: Section, seconds: float) -> None:

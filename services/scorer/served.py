@@ -5,6 +5,7 @@ from atalaia.bundles.predictor import Predictor
 from atalaia.inference.bounds import Bounds
 from atalaia.inference.responses import ResponseWriter
 from atalaia.inference.signature import Signature
+from services.scorer.metrics import VersionMetrics
 
 
 class Served:
@@ -26,3 +27,4 @@ class Served:
         self.bounds = Bounds(manifest, self.writer)
         self.tensor_width = len(manifest.features) if self.signature.takes_tensor else None
         self.predictor.self_test()
+        self.metrics = VersionMetrics(self.name, self.version)
