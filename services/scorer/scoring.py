@@ -103,8 +103,7 @@ def _read_singles(group: Group, answers: Answers) -> list[Piece]:
     except (TypeError, ValueError):  # a list among the numbers
         rows = None
     else:
-        # A list a value makes no matrix, and must not be answered when alone and refused among others.
-        rows = served.signature.rows_of_matrix(matrix) if matrix.ndim == 2 else None
+        rows = served.signature.rows_of_matrix(matrix)
     if rows is not None:
         return [Piece(group.singles, group.ids, group.asked, rows)]
     requests = [
