@@ -13,7 +13,7 @@ import numpy.typing as npt
 import orjson
 
 from atalaia.bundles.manifest import Manifest
-from atalaia.errors import OutOfDistribution, Refusal
+from atalaia.errors import Contribution, OutOfDistribution, Refusal
 from atalaia.inference.protocol import InferResponse
 from atalaia.inference.rows import Predictions
 
@@ -120,9 +120,11 @@ def abstained_rows(response: InferResponse) -> list[bool]:
     return response.output(ABSTAINED) or []
 
 
-def out_of_distribution(distance: float, cutoff: float, contributions: list[Any]) -> OutOfDistribution:
-    """The refusal of a single row beyond the cutoff."""
-    first = ", ".join(entry.feature for entry in contributions[:3])
+def out_of_distribution(
+    distance: float, cutoff: float, contributions: list[Contribution]
+) -> OutOfDistribution:
+    """The refusal of a single row beyond the cutoff; ``contributions`` largest first."""
+    first = ", ".join(entry.feature for entry in contributions[:3] if entry.contribution > 0)
     detail = (
         f"the row's squared Mahalanobis distance {distance:.4g} is beyond the cutoff {cutoff:.4g}; "
         f"most of it comes from {first}. The model was not made on such rows and does not answer them"

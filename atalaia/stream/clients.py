@@ -1,14 +1,20 @@
 """Kafka clients, configured in one place so that all agree on partitioner, durability and patience."""
 
+import logging
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer
 
 from atalaia.errors import SettingsError
 from atalaia.settings import KafkaSettings
+from atalaia.telemetry.logs import KAFKA_LOGGER
 from atalaia.topics import HEADROOM_BYTES, MAX_OBSERVATION_BYTES
 
 Config = dict[str, Any]
+
+# librdkafka itself would write to stderr, and so would Python for a logger without any handler: what it has
+# to say is a JSON line where a service configured its logs, and silence on the screen of a command.
+KAFKA_LOGGER.addHandler(logging.NullHandler())
 
 PARTITION_END: int = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka names its own codes so
 """Error code of the event that says the end of a partition was reached."""
@@ -32,6 +38,7 @@ def connection(kafka: KafkaSettings) -> Config:
         "socket.nagle.disable": True,
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1_000,
+        "logger": KAFKA_LOGGER,
         **kafka.client,
     }
 

@@ -15,6 +15,7 @@ from atalaia.records import BundleRecord, Deployment, ModelRecord, Role
 from atalaia.settings import KafkaSettings, Settings
 from atalaia.stream.clients import consumer, producer
 from atalaia.stream.logs import LogReader
+from atalaia.stream.positions import bounds_of
 from atalaia.topics import BUNDLES, MODELS, REQUESTS
 
 _TIMEOUT_SECONDS = 15.0
@@ -74,9 +75,9 @@ def _end_positions(kafka: KafkaSettings) -> dict[int, int]:
     try:
         partitions = client.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions
         return {
-            partition: client.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS
-            )[1]
+            partition: bounds_of(client, TopicPartition(topic, partition), timeout_seconds=_TIMEOUT_SECONDS)[
+                1
+            ]
             for partition in partitions
         }
     except KafkaException as error:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import structlog
 from confluent_kafka import Consumer, TopicPartition
 
+from atalaia.stream.positions import bounds_of
+
 _log = structlog.get_logger()
 _TIMEOUT_SECONDS = 10.0
 
@@ -26,7 +28,7 @@ def find_starts(consumer: Consumer, assigned: list[TopicPartition]) -> list[Star
     """
     starts = []
     for entry in consumer.committed(assigned, _TIMEOUT_SECONDS):
-        low, high = consumer.get_watermark_offsets(entry, _TIMEOUT_SECONDS)
+        low, high = bounds_of(consumer, entry, timeout_seconds=_TIMEOUT_SECONDS)
         position, lost_from = entry.offset, None
         if position < 0:
             position = low
