@@ -224,7 +224,7 @@ class TestLabels:
         stream.rows(5)
         stream.reach(30)
         assert stream.reach(129) == []
-        assert stream.reach(130) == [Closing(Window(0, 30), 1, 2, first=False, mature=True)]
+        assert stream.reach(130) == [Closing(Window(0, 30), 1, 3, first=False, mature=True)]
         assert stream.reach(150) == []
 
     def test_a_label_behind_the_horizon_of_its_pane_is_counted(self) -> None:
