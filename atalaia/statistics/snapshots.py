@@ -7,6 +7,7 @@ attributes there are and of which kind; whatever else a snapshot names is refuse
 import base64
 import binascii
 import hashlib
+import inspect
 import json
 import math
 import struct
@@ -70,9 +71,13 @@ def restore(thing: object, state: object, path: str = "state") -> None:
     own = {name: value for name, value in vars(thing).items() if not callable(value)}
     if not isinstance(state, dict) or state.keys() != own.keys():
         raise SnapshotRefused(f"{path} does not hold what {type(thing).__name__} needs: {sorted(own)}")
+    parameters = inspect.signature(type(thing)).parameters
     for name, value in own.items():
         where = f"{path}.{name}"
-        if _native(value):
+        if name in parameters:
+            if type(state[name]) is not type(value) or state[name] != value:
+                raise SnapshotRefused(f"{where} is {state[name]!r}, expected {value!r}")
+        elif _native(value):
             _restore_native(value, state[name], where)
         elif hasattr(value, "__dict__"):
             restore(value, state[name], where)

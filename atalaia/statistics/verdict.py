@@ -191,8 +191,8 @@ class Run:
 def merge_small(windows: Sequence[tuple[int, int, int]], rules: Rules = DEFAULT) -> list[Run]:
     """Disjoint windows (start_ms, end_ms, rows), rising, as runs long and large enough to judge.
 
-    A window too short or too small waits for the next; 24 that together are still too small are a run that
-    does not judge. The windows at the end that still wait are not in the answer.
+    A window too short or too small waits for the next; 24, or as many as make 24 hours, that together are
+    still too small are a run that does not judge. Windows at the end that still wait are not in the answer.
 
     >>> hour = 3_600_000
     >>> sizes = [600, 300, 250, 100]
@@ -205,8 +205,9 @@ def merge_small(windows: Sequence[tuple[int, int, int]], rules: Rules = DEFAULT)
     for place, (_, end_ms, more) in enumerate(windows):
         rows += more
         start_ms = windows[first][0]
-        enough = rows >= rules.minimum_rows and end_ms - start_ms >= rules.minimum_seconds * 1000
-        if enough or place - first + 1 >= rules.most_merged:
+        length = (end_ms - start_ms) / (rules.minimum_seconds * 1000)
+        enough = rows >= rules.minimum_rows and length >= 1
+        if enough or min(length, place - first + 1) >= rules.most_merged:
             runs.append(Run(first, place, start_ms, end_ms, rows, enough))
             first, rows = place + 1, 0
     return runs
