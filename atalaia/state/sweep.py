@@ -1,0 +1,89 @@
+"""Rows past their time are dropped, some buckets a step, as the join's time tells."""
+
+import msgspec
+import numpy as np
+
+from atalaia.state.join import JoinCounts
+from atalaia.state.records import EARLY, HEAD_BYTES, WAITING, select
+from atalaia.state.rows import IdArray, RowKeys, RowValues, RowWrites, unpack, unpack_times
+
+ROWS_A_BUCKET = 48
+"""What a full bucket holds on average: few enough to be found fast, enough to share its key's memory."""
+_READ_A_ROW = 4
+_LEAST_BUCKETS = 16
+_MOST_BUCKETS = 2000
+
+
+class JoinSpace(msgspec.Struct, frozen=True):
+    """How many rows a unit may hold, and in how many buckets; part of what names its state.
+
+    At the bound new ids are shed, counted, and their range published. Pausing the input would not help: the
+    join's time, by which rows are dropped, goes on with the input alone.
+    """
+
+    most_rows: int
+
+    @property
+    def buckets(self) -> int:
+        """Into how many the rows are spread, by the hash of their id."""
+        return max(1, -(-self.most_rows // ROWS_A_BUCKET))
+
+
+class Sweep(msgspec.Struct):
+    """How far the sweep has come; kept in the unit's metadata.
+
+    One pass looks at every bucket. The next begins when something may have expired since: the earliest
+    expiry the last pass left is remembered, and a sixteenth of the horizon is let pass, so that each pass
+    has something to drop.
+    """
+
+    space: JoinSpace
+    horizon_ms: int
+    bucket: int = 0
+    starts_ms: int | None = None
+    earliest_ms: int | None = None
+
+    def due(self, join_time_ms: int | None, *, rows: int, held_rows: int) -> range:
+        """The buckets to look at in a step that takes in ``rows``: several rows for each of those."""
+        if join_time_ms is None or held_rows == 0:
+            return range(0)
+        if self.bucket == 0 and self.starts_ms is not None and join_time_ms < self.starts_ms:
+            return range(0)
+        a_bucket = max(held_rows / self.space.buckets, 1.0)
+        wanted = min(max(round(rows * _READ_A_ROW / a_bucket), _LEAST_BUCKETS), _MOST_BUCKETS)
+        return range(self.bucket, min(self.bucket + wanted, self.space.buckets))
+
+    def drop(
+        self, looked: range, found: RowValues, join_time_ms: int, touched: IdArray
+    ) -> tuple[RowWrites, JoinCounts]:
+        """What of the rows found is past its time; ids this step ``touched`` are left to the next pass."""
+        counts = JoinCounts()
+        expired = np.zeros(len(found), np.bool_)
+        names = np.frombuffer(found.ids, "<u8").reshape(-1, 2)
+        # By half an id: to leave an untouched row to the next pass as well does no harm.
+        free = ~np.isin(names[:, 0], touched[:, 0])
+        for rows, data in unpack(found):
+            expires = unpack_times(data[:, 1:HEAD_BYTES])
+            gone = (expires <= join_time_ms) & free[rows]
+            expired[rows[gone]] = True
+            kinds = data[gone, 0]
+            counts.unlabelled += int((kinds == WAITING).sum())
+            early = int(data[gone][kinds == EARLY, HEAD_BYTES].sum())
+            counts.unknown += early
+            counts.waiting_labels -= early
+            self._remember(expires[~gone].min(initial=np.iinfo(np.int64).max))
+        counts.held_rows -= int(expired.sum())
+        self._move(looked, join_time_ms)
+        return RowWrites(deletes=select(RowKeys.of(names, self.space.buckets), expired)), counts
+
+    def _remember(self, earliest_ms: int) -> None:
+        known = self.earliest_ms
+        self.earliest_ms = int(earliest_ms) if known is None else min(known, int(earliest_ms))
+
+    def _move(self, looked: range, join_time_ms: int) -> None:
+        self.bucket = looked.stop
+        if self.bucket >= self.space.buckets:
+            soonest = join_time_ms + self.horizon_ms // 16
+            # Rows taken in while the pass was under way expire about a horizon from then.
+            self.starts_ms = max(soonest, min(self.earliest_ms or soonest, join_time_ms + self.horizon_ms))
+            self.bucket, self.earliest_ms = 0, None
