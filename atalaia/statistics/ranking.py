@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +28,8 @@ class Area(NamedTuple):
 class ScoreHistogram:
     """Scores between 0 and 1 in bins of equal width in ln(p / (1 - p)), between -16.6 and 16.6.
 
-    The first and last bin reach to 0 and 1. Scores are compared with the bins' edges, which are float32, so
-    the bin of a score is the same on every machine. With f+ and f- the shares of positives and negatives in
+    The first and last bin reach to 0 and 1. Scores are compared with the bins' edges, so that a bin does not
+    hang on how a machine rounds a logarithm. With f+ and f- the shares of positives and negatives in
     a bin,
 
     area = sum over bins of f-_i (sum of f+_j, j > i, + f+_i / 2),  |error| <= sum f+_i f-_i / 2,
@@ -48,9 +49,7 @@ class ScoreHistogram:
     @property
     def edges(self) -> FloatArray:
         """The inner edges (bins - 1,), rising."""
-        logits = np.linspace(-_FARTHEST_LOGIT, _FARTHEST_LOGIT, self.bins + 1)[1:-1]
-        edges = [1 / (1 + math.exp(-logit)) for logit in logits.tolist()]
-        return np.array(edges, np.float32).astype(np.float64)
+        return _edges(self.bins)
 
     def count(self, scores: FloatArray, positive: BoolArray) -> IntArray:
         """Counts (2, bins) of the negatives and the positives among scores (n,)."""
@@ -67,6 +66,12 @@ class ScoreHistogram:
         above = positives.sum() - np.cumsum(positives)
         shared = float((negatives * positives).sum() / pairs) / 2
         return Area(float((negatives * above).sum() / pairs) + shared, shared)
+
+
+@cache
+def _edges(bins: int) -> FloatArray:
+    width = 2 * _FARTHEST_LOGIT / bins
+    return np.array([1 / (1 + math.exp((bins / 2 - place) * width)) for place in range(1, bins)])
 
 
 def mean_area(areas: list[Area | None]) -> Area | None:
