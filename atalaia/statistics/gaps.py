@@ -153,7 +153,7 @@ class _Compared:
             lower=lower,
             higher=higher,
             defined=~np.isnan(rate[lower]) & ~np.isnan(rate[higher]),
-            supported=_supported(of_lower, of_higher, rule),
+            supported=supported_pairs(of_lower, of_higher, rule),
             biased=pairs.uneven & biased,
             level=pairs.level,
             bounds={
@@ -187,9 +187,15 @@ class _Compared:
         )
 
 
-def _supported(
+def supported_pairs(
     first: tuple[FloatArray, FloatArray], second: tuple[FloatArray, FloatArray], rule: Rule
 ) -> BoolArray:
+    """Which pairs are large enough to alert, from the successes and trials (pairs,) of their two groups.
+
+    >>> few, many = (np.array([0.0]), np.array([30.0])), (np.array([500.0]), np.array([1000.0]))
+    >>> supported_pairs(few, many, Rule()).tolist(), supported_pairs(few, few, Rule()).tolist()
+    ([True], [False])
+    """
     together = first[1] + second[1]
     rate = (first[0] + second[0]) / np.maximum(together, 1)
     fewest = np.minimum(first[1], second[1])
