@@ -12,7 +12,9 @@ from atalaia import __version__
 from atalaia.errors import AtalaiaError
 
 COMMANDS = {
+    "demo": "See the main job at work: real Kafka, rows, refusals, a scorer killed, nothing lost.",
     "up": "Run Kafka, Redis, gateway and scorer on this machine until Ctrl-C or SIGTERM.",
+    "models": "Deploy bundles, and list what is deployed.",
     "train": "Train a recipe and pack its model as a bundle.",
     "bundle": "Pack an ONNX model and a reference CSV as a bundle.",
     "schemas": "Write the schemas of everything on the topics, or check those there.",
