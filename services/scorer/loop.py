@@ -6,7 +6,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from atalaia.errors import LostByRetention, StreamUnavailable
+from atalaia.errors import LostByRetention, NoPrimary, StreamUnavailable, UnknownModel
 from atalaia.inference.responses import ABSTAINED, error_response
 from atalaia.settings import KafkaSettings, ScorerSettings
 from atalaia.stream.catalog import Catalog
@@ -96,7 +96,7 @@ class Loop:
             return  # what was just polled will be read again
         requests = self._requests(messages)
         while requests:
-            batch = Intake(self._catalog.view, topic=self._topic).take(requests)
+            batch = self._take(requests)
             self._advance(requests[: batch.taken])
             self._score(batch)
             self._hand_over_if_due()
@@ -105,6 +105,16 @@ class Loop:
         self._hand_over_if_due()
         if self._collector is not None and (took := self._collector.collect_if_due()) is not None:
             metrics.COLLECTION.observe(took)
+
+    def _take(self, requests: list[KafkaMessage]) -> Batch:
+        """Sort requests; where some name a model that is not known, by what is deployed to this moment."""
+        view = self._catalog.view
+        batch = Intake(view, topic=self._topic).take(requests)
+        if any(isinstance(failure.refusal, UnknownModel | NoPrimary) for failure in batch.failures):
+            current = self._catalog.catch_up()
+            if current is not view:
+                batch = Intake(current, topic=self._topic).take(requests)
+        return batch
 
     def _poll(self) -> list[KafkaMessage]:
         """What is there, one message waited for; a backlog comes in big batches."""
