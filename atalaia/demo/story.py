@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 import recipes
 from atalaia.bundles.folder import Bundle
 from atalaia.demo import steps, wines
@@ -156,11 +154,10 @@ class Story:
             pass
         else:
             return self._bundles[recipe], None
-        # Loaded first, so that its libraries are there to be limited. One thread: several that wait for
-        # each other take ten times as long where cores are shared.
-        chosen = recipes.load(recipe)
-        with self._tell.bars() as progress, threadpool_limits(1):
-            made = chosen.train(out, data_dir=self._settings.data_dir, progress=progress, replace=True)
+        with self._tell.bars() as progress:
+            made = recipes.load(recipe).train(
+                out, data_dir=self._settings.data_dir, progress=progress, replace=True
+            )
         self._bundles[recipe] = made
         return made, time.monotonic() - began
 
