@@ -13,8 +13,8 @@ class Shortcut:
     """An application that calls POST routes itself and leaves everything else to ``app``.
 
     FastAPI and Starlette wrap every route in a dozen layers (dependencies, exception handlers, limits) that
-    together cost more than the whole of our own intake. These routes need none of them: `calls.endpoint`
-    never raises, and they limit bodies themselves.
+    take about a sixth of a busy gateway's CPU time. These routes need none of them: `calls.endpoint` never
+    raises, and they limit bodies themselves.
 
     Parameters
     ----------
