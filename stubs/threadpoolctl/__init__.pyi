@@ -1,7 +1,7 @@
 from types import TracebackType
 from typing import Self
 
-class threadpool_limits:  # noqa: N801 - its own name
+class threadpool_limits:
     def __init__(self, limits: int | None = None, user_api: str | None = None) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
