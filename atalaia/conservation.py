@@ -199,7 +199,7 @@ class _Examination:
                 self._places[at].append((f"dead letter: {letter.reason}", "failed", None))
 
     def _check_positions(self) -> Counter[bytes]:
-        """Each retained position has one outcome; the keys of those still pending, with their number."""
+        """Each retained position has one outcome; how many are still pending, by key, b"" being without."""
         pending: Counter[bytes] = Counter()
         for partition, retained in self._facts.requests.items():
             done_up_to = self._done_up_to(partition)
@@ -210,8 +210,7 @@ class _Examination:
                     self._report.outcomes[told[0][1]] += 1
                 elif offset >= done_up_to:
                     self._report.pending += 1
-                    if key:
-                        pending[key] += 1
+                    pending[key or b""] += 1
                 else:
                     self._differ("unaccounted", partition, offset, "in no observation and no dead letter")
         for (partition, offset), told in self._places.items():
@@ -240,9 +239,12 @@ class _Examination:
                 self._differ("other_outcome", None, None, _counts(key, found, outcomes))
         if any(retained.start > 0 for retained in self._facts.requests.values()):
             return  # predictions may outlive their requests
+        nameless = pending[b""]  # their predictions, read later than observations, go by their ids
         for key, found in self._facts.predictions.items():
             if key not in expected and len(found) > pending[key]:
-                self._differ("unasked", None, None, _counts(key, found, ()))
+                nameless -= len(found)
+                if nameless < 0:
+                    self._differ("unasked", None, None, _counts(key, found, ()))
 
     def _expected(self) -> dict[bytes, list[Outcome]]:
         """What predictions there must be, by key: a request's own key, else its id."""

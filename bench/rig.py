@@ -11,12 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import orjson
 import psutil
 from confluent_kafka import TopicPartition
 
+from atalaia.bundles.folder import Bundle
 from atalaia.inference.rows import FloatArray
 from atalaia.runtime.machine import Machine
+from atalaia.runtime.probes import answers_http
 from atalaia.settings import Settings, load
 from atalaia.stream.admin import create_topics
 from atalaia.stream.clients import consumer, producer
@@ -24,12 +27,21 @@ from atalaia.stream.deploy import deploy
 from atalaia.topics import REQUESTS
 from bench import bundles
 
+_BUNDLE = "bundle"
+_START_SECONDS = 60.0
+
+
+def tell(line: str) -> None:
+    """Say on stderr what is being done."""
+    sys.stderr.write(f"bench: {line}\n")
+    sys.stderr.flush()
+
 
 @contextmanager
 def machine(services: Sequence[str] = (), *, scorers: int = 1) -> Iterator[Machine]:
     """Kafka and Redis on free ports in a folder of their own, topics and the benchmark's model in place."""
     with tempfile.TemporaryDirectory(prefix="atalaia-bench-") as folder:
-        bundle = Path(folder) / "bundle"
+        bundle = Path(folder) / _BUNDLE
         bundles.make_bundle(bundle)
         settings = load(
             kafka={"port": 0, "controller_port": 0},
@@ -46,6 +58,19 @@ def machine(services: Sequence[str] = (), *, scorers: int = 1) -> Iterator[Machi
             settings, Path(folder) / "state", services=services, scorers=scorers, prepare=prepare
         ) as running:
             yield running
+
+
+def bundle_folder(running: Machine) -> Path:
+    """The bundle a `machine` serves."""
+    return running.state_dir.parent / _BUNDLE
+
+
+def answered_rows(running: Machine, count: int, *, seed: int) -> FloatArray:
+    """Rows ``(count, 11)`` within the domain of the bundle a `machine` serves: none is refused."""
+    applicability = Bundle.read(bundle_folder(running)).reference.applicability
+    drawn = bundles.rows(count + count // 10 + 10, seed=seed)
+    served = drawn.astype(np.float32).astype(np.float64)
+    return drawn[~applicability.refused(applicability.squared_distance(served))][:count]
 
 
 def environment(settings: Settings, **more: str) -> dict[str, str]:
@@ -94,8 +119,15 @@ def run_json(arguments: Sequence[str], env: Mapping[str, str]) -> dict[str, floa
 @contextmanager
 def process(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[psutil.Process]:
     """Run ``python -m ...`` beside us; terminated at the end."""
+    with program([sys.executable, "-m", *arguments], env, log) as started:
+        yield started
+
+
+@contextmanager
+def program(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[psutil.Process]:
+    """Run a program beside us; terminated at the end."""
     with log.open("wb") as output:
-        started = subprocess.Popen([sys.executable, "-m", *arguments], env=env, stdout=output, stderr=output)
+        started = subprocess.Popen(command, env=env, stdout=output, stderr=output)
         try:
             yield psutil.Process(started.pid)
         finally:
@@ -105,6 +137,22 @@ def process(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> Iter
             except subprocess.TimeoutExpired:
                 started.kill()
                 started.wait()
+
+
+def wait_for_answer(url: str, started: psutil.Process, log: Path) -> None:
+    """Wait until GET gives 200.
+
+    Raises
+    ------
+    RuntimeError
+        with the end of the log, where the process ends or takes a minute.
+    """
+    until = time.monotonic() + _START_SECONDS
+    while not answers_http(url):
+        if time.monotonic() > until or started.status() == psutil.STATUS_ZOMBIE:
+            said = log.read_text(errors="replace")[-1000:]
+            raise RuntimeError(f"{url} does not answer after a start; its log ends:\n{said}")
+        time.sleep(0.1)
 
 
 def cpu_seconds(measured: psutil.Process) -> float:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 import sklearn
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from atalaia.bundles.build import build_bundle
 from atalaia.bundles.card import table
@@ -52,11 +53,13 @@ def train(
     reference = simulate(REFERENCE_PANELS, REFERENCE_SEED)
     progress("simulating panels", 1, 1)
     models = {}
-    for done, (trees, leaves) in enumerate(SIZES, start=1):
-        models[trees, leaves] = HistGradientBoostingClassifier(
-            max_iter=trees, max_leaf_nodes=leaves, early_stopping=False, random_state=0
-        ).fit(_inputs(training), training.contaminated)
-        progress("training", done, len(SIZES))
+    # threads that wait for each other take ten times as long where cores are shared
+    with threadpool_limits(1):
+        for done, (trees, leaves) in enumerate(SIZES, start=1):
+            models[trees, leaves] = HistGradientBoostingClassifier(
+                max_iter=trees, max_leaf_nodes=leaves, early_stopping=False, random_state=0
+            ).fit(_inputs(training), training.contaminated)
+            progress("training", done, len(SIZES))
     converted = to_onnx(models[CHOSEN], len(FEATURES), [CLEAN, CONTAMINATED])
     _check_conversion(converted, models[CHOSEN], held_out)
     scores = {size: model.predict_proba(_inputs(held_out))[:, 1] for size, model in models.items()}

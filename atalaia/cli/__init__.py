@@ -12,9 +12,13 @@ from atalaia import __version__
 from atalaia.errors import AtalaiaError
 
 COMMANDS = {
+    "demo": "See the main job at work: real Kafka, rows, refusals, a scorer killed, nothing lost.",
     "up": "Run Kafka, Redis, gateway and scorer on this machine until Ctrl-C or SIGTERM.",
+    "models": "Deploy bundles, and list what is deployed.",
+    "audit": "Check that every request has exactly one outcome, and say what differs.",
     "train": "Train a recipe and pack its model as a bundle.",
     "bundle": "Pack an ONNX model and a reference CSV as a bundle.",
+    "bench": "Measure scorer, gateway, memory or failover, beside peers and limits.",
     "schemas": "Write the schemas of everything on the topics, or check those there.",
 }
 """Name and help; the module ``atalaia.cli.NAME`` has a function NAME, or a `typer.Typer` named ``app``."""

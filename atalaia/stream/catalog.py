@@ -1,6 +1,7 @@
 """The models a process serves: the `models` and `bundles` topics, followed and loaded."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,14 +10,16 @@ from typing import Generic, TypeVar
 
 import msgspec
 import structlog
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from atalaia.bundles.folder import Bundle
 from atalaia.deployments import default_model, deployed_version
-from atalaia.errors import BundleError, NoPrimary, UnknownModel
+from atalaia.errors import BundleError, NoPrimary, StreamUnavailable, UnknownModel
 from atalaia.records import BundleRecord, Deployment, ModelRecord
 from atalaia.settings import KafkaSettings
-from atalaia.stream.logs import LogReader
+from atalaia.stream.clients import consumer
+from atalaia.stream.logs import Ends, LogReader
+from atalaia.stream.positions import bounds_of
 from atalaia.topics import BUNDLES, MODELS
 
 Loaded = TypeVar("Loaded")
@@ -116,6 +119,9 @@ class Catalog(Generic[Loaded]):
         self._kafka = kafka
         self._load = load
         self._bundles: dict[tuple[str, str], BundleRecord] = {}
+        self._applied: Ends = {}
+        self._changed = threading.Condition()
+        self._prober: Consumer | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="catalog", daemon=True)
         self._reader: LogReader | None = None
@@ -130,7 +136,34 @@ class Catalog(Generic[Loaded]):
         """
         self._reader = LogReader(self._kafka, (BUNDLES, MODELS))
         self._apply(list(self._reader.read_to_end()))
+        self._applied = dict(self._reader.ends)
         self._thread.start()
+
+    def catch_up(self, *, timeout_seconds: float = 10.0) -> View[Loaded]:
+        """The view that holds every record written before this call.
+
+        For a request that names what the view does not know: it may have been deployed a moment ago, and
+        whether the request is answered must not depend on how soon this process heard of it. Costs a few
+        milliseconds; call it from one thread only.
+
+        Raises
+        ------
+        StreamUnavailable
+            where Kafka does not answer, or the records cannot be loaded in time.
+        """
+        if self._prober is None:
+            self._prober = consumer(self._kafka)
+        until = time.monotonic() + timeout_seconds
+        for topic, partition in list(self._applied):
+            asked = TopicPartition(topic, partition)
+            end = bounds_of(self._prober, asked, timeout_seconds=timeout_seconds)[1]
+            with self._changed:
+                while self._applied[topic, partition] < end:
+                    if not self._changed.wait(until - time.monotonic()):
+                        raise StreamUnavailable(
+                            f"{topic} could not be read to its end in {timeout_seconds:g} s"
+                        )
+        return self.view
 
     def stop(self) -> None:
         """Stop following."""
@@ -144,6 +177,9 @@ class Catalog(Generic[Loaded]):
             messages = self._reader.read(timeout_seconds=0.2)
             if messages:
                 self._apply(messages)
+            with self._changed:
+                self._applied = dict(self._reader.ends)
+                self._changed.notify_all()
         self._reader.close()
 
     def _apply(self, messages: list[Message]) -> None:
@@ -151,18 +187,18 @@ class Catalog(Generic[Loaded]):
         for message in messages:
             self._read(message, records)
         loaded, refused = dict(self.view.loaded), {}
-        for record in records.values():
-            for deployment in record.deployments:
-                key = (record.name, deployment.version)
-                bundle = self._bundles.get(key)
-                if key in loaded or bundle is None:
-                    continue
-                try:
-                    loaded[key] = self._load(self._open(bundle, deployment))
-                    _log.info("bundle loaded", model=key[0], version=key[1], digest=deployment.digest)
-                except BundleError as error:
-                    refused[key] = str(error)
-                    _log.error("bundle refused", model=key[0], version=key[1], reason=str(error))
+        for (
+            key,
+            record,
+        ) in self._bundles.items():  # also before it is deployed, so that it then serves at once
+            if key in loaded:
+                continue
+            try:
+                loaded[key] = self._load(self._open(record))
+                _log.info("bundle loaded", model=key[0], version=key[1], digest=record.digest)
+            except BundleError as error:
+                refused[key] = str(error)
+                _log.error("bundle refused", model=key[0], version=key[1], reason=str(error))
         self.view = View(records, loaded, refused)
 
     def _read(self, message: Message, records: dict[str, ModelRecord]) -> None:
@@ -184,11 +220,11 @@ class Catalog(Generic[Loaded]):
                 "record skipped", topic=message.topic(), key=key, offset=message.offset(), reason=str(error)
             )
 
-    def _open(self, record: BundleRecord, deployment: Deployment) -> Bundle:
+    def _open(self, record: BundleRecord) -> Bundle:
         bundle = Bundle.read(Path(record.location))
-        if bundle.digest != deployment.digest:
+        if bundle.digest != record.digest:
             raise BundleError(
-                f"the bundle at {record.location} has digest {bundle.digest}, deployed was "
-                f"{deployment.digest}; put the deployed bundle back, or deploy this one as another version"
+                f"the bundle at {record.location} has digest {bundle.digest}, deployed was {record.digest}; "
+                "put the deployed bundle back, or deploy this one as another version"
             )
         return bundle

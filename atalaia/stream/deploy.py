@@ -1,6 +1,7 @@
 """Deploying a bundle: checked, stored, recorded on `bundles`, then on `models`."""
 
 import shutil
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from atalaia.settings import KafkaSettings, Settings
 from atalaia.stream.clients import consumer, producer
 from atalaia.stream.logs import LogReader
 from atalaia.stream.positions import bounds_of
-from atalaia.topics import BUNDLES, MODELS, REQUESTS
+from atalaia.topics import BUNDLES, MODELS, REQUESTS, Topic
+
+LOADING_SECONDS = 1.0
+"""Between the record of a bundle and that of its deployment, where another version is being served."""
 
 _TIMEOUT_SECONDS = 15.0
 
@@ -53,7 +57,13 @@ def deploy(bundle_folder: Path, *, settings: Settings, role: Role = "primary") -
         return changed
     location = _store(bundle, settings.bundles.store)
     bundle_record = BundleRecord(name, version, bundle.digest, str(location), deployment.deployed_at)
-    _publish(settings.kafka, bundle_record, changed)
+    _publish(settings.kafka, BUNDLES, f"{name}@{version}", bundle_record)
+    if record is not None:
+        # The services load the bundle meanwhile, so that the version takes over where its record says.
+        time.sleep(LOADING_SECONDS)
+        deployment = msgspec.structs.replace(deployment, positions=_end_positions(settings.kafka))
+        changed = add_deployment(record, name, deployment)
+    _publish(settings.kafka, MODELS, name, changed)
     return changed
 
 
@@ -97,7 +107,7 @@ def _store(bundle: Bundle, store: Path | None) -> Path:
     return kept
 
 
-def _publish(kafka: KafkaSettings, bundle: BundleRecord, model: ModelRecord) -> None:
+def _publish(kafka: KafkaSettings, topic: Topic, key: str, record: msgspec.Struct) -> None:
     client = producer(kafka)
     failures: list[str] = []
 
@@ -106,12 +116,9 @@ def _publish(kafka: KafkaSettings, bundle: BundleRecord, model: ModelRecord) -> 
         if error is not None:
             failures.append(str(error))
 
-    written = [
-        (BUNDLES, f"{bundle.model}@{bundle.version}", msgspec.json.encode(bundle)),
-        (MODELS, model.name, msgspec.json.encode(model)),
-    ]
-    for topic, key, value in written:
-        client.produce(kafka.topic_prefix + topic.name, key=key, value=value, on_delivery=on_delivery)
-        if client.flush(_TIMEOUT_SECONDS) or failures:
-            why = "; ".join(failures) or "not acknowledged in time"
-            raise StreamUnavailable(f"{topic.name} could not be written: {why}")
+    client.produce(
+        kafka.topic_prefix + topic.name, key=key, value=msgspec.json.encode(record), on_delivery=on_delivery
+    )
+    if client.flush(_TIMEOUT_SECONDS) or failures:
+        why = "; ".join(failures) or "not acknowledged in time"
+        raise StreamUnavailable(f"{topic.name} could not be written: {why}")

@@ -13,6 +13,7 @@ from atalaia.records import ModelObservation, Observation, Outcome
 from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import consumer
 from atalaia.stream.logs import LogReader
+from atalaia.stream.positions import bounds_of
 from atalaia.topics import DEAD_LETTERS, OBSERVATIONS, PREDICTIONS, REQUESTS, Topic
 
 _TIMEOUT_SECONDS = 15.0
@@ -107,7 +108,7 @@ def _read_requests(kafka: KafkaSettings) -> dict[int, Retained]:
         retained = {}
         for partition in client.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions:
             place = TopicPartition(topic, partition)
-            start, end = client.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
+            start, end = bounds_of(client, place, timeout_seconds=_TIMEOUT_SECONDS)
             retained[partition] = Retained(start, end, keys[partition])
         return retained
     finally:

@@ -11,6 +11,9 @@ from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import PARTITION_END, consumer
 from atalaia.topics import Topic
 
+Ends = dict[tuple[str, int], int]
+"""End of each partition, by topic and number."""
+
 
 class LogReader:
     """All messages of some topics from their beginning on, and word of when their ends were reached.
@@ -37,8 +40,9 @@ class LogReader:
         except KafkaException as error:
             self._consumer.close()
             raise StreamUnavailable(f"Kafka at {kafka.bootstrap_servers} does not answer: {error}") from error
-        self._behind = {(entry.topic, entry.partition) for entry in partitions}
-        if {name for name, _ in self._behind} != set(names):
+        self._partitions = {(entry.topic, entry.partition) for entry in partitions}
+        self.ends: Ends = {}
+        if {name for name, _ in self._partitions} != set(names):
             self._consumer.close()
             raise StreamUnavailable(
                 f"topics {', '.join(names)} are not all there; create them with `atalaia up`"
@@ -48,17 +52,21 @@ class LogReader:
     @property
     def at_end(self) -> bool:
         """Whether the end of every partition has been reached once."""
-        return not self._behind
+        return self.ends.keys() == self._partitions
 
     def read(self, *, timeout_seconds: float) -> list[Message]:
-        """Messages that came within the time, possibly none."""
+        """What is there, the first message or end waited for; possibly nothing.
+
+        `ends` then holds, of each partition, the last end that was reached, all before it having been read.
+        """
+        first = self._consumer.poll(timeout_seconds)
         messages = []
-        for message in self._consumer.consume(500, timeout_seconds):
+        for message in [] if first is None else [first, *self._consumer.consume(500, 0)]:
             error = message.error()
             if error is None:
                 messages.append(message)
             elif error.code() == PARTITION_END:
-                self._behind.discard((message.topic() or "", message.partition() or 0))
+                self.ends[message.topic() or "", message.partition() or 0] = message.offset() or 0
         return messages
 
     def read_to_end(self) -> Iterator[Message]:

@@ -13,6 +13,7 @@ from services.gateway.app import create_app
 from services.gateway.gateway import Gateway
 from services.gateway.requestlog import RequestLog
 from services.gateway.server import configure, serve
+from services.gateway.shortcut import Shortcut
 
 _log = structlog.get_logger()
 
@@ -26,7 +27,8 @@ def main() -> int:
     except SettingsError as error:
         _log.error("gateway cannot start", reason=str(error))
         return 2
-    server = configure(create_app(gateway), settings.gateway)
+    app = create_app(gateway)
+    server = configure(Shortcut(app, app.router.routes), settings.gateway)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(gateway, server))
     return 0 if server.started else 1

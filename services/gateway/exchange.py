@@ -241,6 +241,9 @@ class Exchange:
             self._kafka,
             **{
                 "linger.ms": 0,
+                # What comes while a batch is under way makes up the next: alone, a request waits for nobody;
+                # many leave together.
+                "max.in.flight.requests.per.connection": 1,
                 "delivery.timeout.ms": max(round(self._deadline_seconds * 1000), 1000),
                 "queue.buffering.max.messages": self._max_in_flight + 100,
                 "on_delivery": self._on_delivery,

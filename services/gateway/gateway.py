@@ -9,6 +9,7 @@ from atalaia.errors import StreamUnavailable
 from atalaia.settings import GatewaySettings, Settings
 from atalaia.stream.catalog import Catalog, View
 from atalaia.telemetry import metrics
+from services.gateway import collector
 from services.gateway.exchange import Exchange
 from services.gateway.problems import Draining, Starting
 from services.gateway.requestlog import RequestLog
@@ -93,6 +94,7 @@ class Gateway:
                 self._stop.wait(_RETRY_SECONDS)
             else:
                 self._catalog_read.set()
+                collector.tame()
                 return
 
     async def _flush_log(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from atalaia.settings import GatewaySettings
 from services.gateway.gateway import Gateway
@@ -50,7 +50,7 @@ async def serve(gateway: Gateway, server: Server) -> None:
     await server.serve()
 
 
-def configure(app: FastAPI, settings: GatewaySettings) -> Server:
+def configure(app: ASGIApp, settings: GatewaySettings) -> Server:
     """One process on an event loop of libuv's, with httptools; no access log, the request log says more."""
     config = uvicorn.Config(
         app,

@@ -1,12 +1,14 @@
 """The loop: consume, score, reply at once, and hand over a section now and then."""
 
 import time
+from bisect import bisect_right
+from itertools import accumulate
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from atalaia.errors import LostByRetention, StreamUnavailable
+from atalaia.errors import LostByRetention, NoPrimary, StreamUnavailable, UnknownModel
 from atalaia.inference.responses import ABSTAINED, error_response
 from atalaia.settings import KafkaSettings, ScorerSettings
 from atalaia.stream.catalog import Catalog
@@ -25,6 +27,9 @@ from services.scorer.transaction import Committer
 
 MAX_BATCH = 4_000
 """Messages of one poll; a backlog is drained in batches of this size."""
+
+CHUNK_BYTES = 2_097_152
+"""Requests read together: what they become has to fit an observation, so reading further would be in vain."""
 
 MARK_SECONDS = 1.0
 """Time travels in the log at least this often, also where nothing else does."""
@@ -96,7 +101,7 @@ class Loop:
             return  # what was just polled will be read again
         requests = self._requests(messages)
         while requests:
-            batch = Intake(self._catalog.view, topic=self._topic).take(requests)
+            batch = self._take(_first_bytes(requests, CHUNK_BYTES))
             self._advance(requests[: batch.taken])
             self._score(batch)
             self._hand_over_if_due()
@@ -105,6 +110,16 @@ class Loop:
         self._hand_over_if_due()
         if self._collector is not None and (took := self._collector.collect_if_due()) is not None:
             metrics.COLLECTION.observe(took)
+
+    def _take(self, requests: list[KafkaMessage]) -> Batch:
+        """Sort requests; where some name a model that is not known, by what is deployed to this moment."""
+        view = self._catalog.view
+        batch = Intake(view, topic=self._topic).take(requests)
+        if any(isinstance(failure.refusal, UnknownModel | NoPrimary) for failure in batch.failures):
+            current = self._catalog.catch_up()
+            if current is not view:
+                batch = Intake(current, topic=self._topic).take(requests)
+        return batch
 
     def _poll(self) -> list[KafkaMessage]:
         """What is there, one message waited for; a backlog comes in big batches."""
@@ -251,6 +266,10 @@ class Loop:
             self._consumer.seek(TopicPartition(self._topic, partition, start))
             reaches[partition] = Reach(start, start)
         self._section = Section(reaches, time.monotonic())
+        # A loss by retention was found on assignment: no message that is read again will tell of it.
+        self._section.dead_letters = [
+            letter for letter in aborted.dead_letters if isinstance(letter.refusal, LostByRetention)
+        ]
         return True
 
     def _on_assign(self, client: Consumer, assigned: list[TopicPartition]) -> None:
@@ -294,6 +313,12 @@ class Loop:
         self._section = Section({}, time.monotonic())
         self._reassigned = True
         metrics.PARTITIONS.set(0)
+
+
+def _first_bytes(messages: list[KafkaMessage], limit: int) -> list[KafkaMessage]:
+    """The first of the messages that have no more than ``limit`` bytes together, at least one."""
+    sizes = accumulate(map(len, messages))
+    return messages[: max(1, bisect_right(list(sizes), limit))]
 
 
 def _now_ms() -> int:

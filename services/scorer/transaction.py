@@ -60,6 +60,8 @@ class Committer:
                 "transactional.id": self._scorer,
                 "transaction.timeout.ms": round(TRANSACTION_TIMEOUT_SECONDS * 1000),
                 "linger.ms": 1_000,
+                "batch.size": 4_194_304,
+                "batch.num.messages": 100_000,
                 "queue.buffering.max.messages": 500_000,
                 "queue.buffering.max.kbytes": 262_144,
             },

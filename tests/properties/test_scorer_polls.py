@@ -57,6 +57,7 @@ values = st.one_of(
 )
 headers = st.one_of(
     st.none(),
+    st.sampled_from([{"deadline": b"1"}, {"reply": b"1"}]),
     st.fixed_dictionaries(
         {},
         optional={
@@ -69,9 +70,12 @@ headers = st.one_of(
 )
 requests = st.tuples(values, headers, st.integers(0, PARTITIONS - 1), st.sampled_from([b"key", None, b""]))
 alike = st.tuples(
-    st.builds(lambda row: tensor([row], "same"), pairs), st.none(), st.just(0), st.sampled_from([b"key"])
+    st.builds(lambda row: tensor([row], "same"), pairs),
+    st.sampled_from([None, None, None, {"deadline": b"1"}]),
+    st.just(0),
+    st.just(b"key"),
 )
-traffic = st.one_of(st.lists(requests, max_size=24), st.lists(alike, max_size=24))
+traffic = st.one_of(*(st.lists(kind, min_size=12, max_size=40) for kind in (requests, alike)))
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +117,8 @@ def _cells(array: Array) -> list[Any]:
     return [None if code < 0 else array.categories[code] for code in values.tolist()]
 
 
-@settings(max_examples=150, deadline=None)
-@given(traffic=traffic, cuts=st.lists(st.integers(0, 24), max_size=6))
+@settings(max_examples=120, deadline=None)
+@given(traffic=traffic, cuts=st.lists(st.integers(1, 39), min_size=1, max_size=6))
 def test_answers_and_observed_rows_do_not_depend_on_the_polls(
     seen: View[Served], traffic: list[Any], cuts: list[int]
 ) -> None:

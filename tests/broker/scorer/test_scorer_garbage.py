@@ -5,6 +5,8 @@ import uuid
 
 import pytest
 
+from atalaia.runtime.machine import Machine
+
 from .conftest import TABLE
 from .foreign_client import write_with_header
 from .log import Headers, Log, output, row, tensor
@@ -151,9 +153,15 @@ def test_headers_of_every_kind_are_taken_or_refused_and_the_partition_goes_on(lo
             assert log.dead_letter(position)["reason"] == reason
 
 
-def test_a_header_whose_name_is_no_text_does_not_hold_its_partition_up(log: Log, key: bytes) -> None:
+def test_a_header_whose_name_is_no_text_neither_holds_its_partition_up_nor_ends_the_scorer(
+    machine: Machine, log: Log, key: bytes
+) -> None:
     servers, topic = log.kafka.bootstrap_servers or "", f"{log.kafka.topic_prefix}requests"
-    value = row(0.5, 0.25)
+    value, restarts = row(0.5, 0.25), machine.restarts("scorer-0")
+    # Python calls otherwise what it has called often: the scorer is to be warm.
+    log.write(*[value] * 200, key=key + b"warm", partition=PARTITION, headers={"x": b"y"})
+    log.prediction(key + b"warm", count=200)
     write_with_header(servers, topic, partition=PARTITION, key=key, value=value, header=b"\xff\xfe")
     assert log.prediction(key)["parameters"]["code"] == "not_readable"
     assert_goes_on(log)
+    assert machine.restarts("scorer-0") == restarts

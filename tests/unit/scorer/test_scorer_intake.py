@@ -67,13 +67,16 @@ def test_a_version_that_could_not_be_loaded_is_passed_over(line: Served) -> None
     assert answer(seen, [message(tensor(ROW), at=(0, 7))]).versions == {(0, 7): ("line", "1")}
 
 
+@pytest.mark.parametrize("name", ["named", None])
 @pytest.mark.parametrize("by", ["header", "parameter"])
-def test_a_pinned_version_answers_wherever_the_request_lies(line: Served, line_2: Served, by: str) -> None:
+def test_a_pinned_version_answers_wherever_the_request_lies(
+    line: Served, line_2: Served, by: str, name: str | None
+) -> None:
     seen = view(line, line_2)
     pinned = (
-        message(tensor(ROW), headers={"version": b"1"})
+        message(tensor(ROW, name), headers={"version": b"1"})
         if by == "header"
-        else message(tensor(ROW, version="1"))
+        else message(tensor(ROW, name, version="1"))
     )
     assert answer(seen, [pinned]).versions == {(0, 0): ("line", "1")}
 

@@ -17,7 +17,8 @@ class Log:
     def committed(self, assigned: list[TopicPartition], _seconds: float) -> list[TopicPartition]:
         return [TopicPartition(TOPIC, entry.partition, self._committed) for entry in assigned]
 
-    def get_watermark_offsets(self, _entry: TopicPartition, _seconds: float) -> tuple[int, int]:
+    def get_watermark_offsets(self, _entry: TopicPartition, timeout: float) -> tuple[int, int]:
+        assert timeout > 0
         return self._ends
 
 

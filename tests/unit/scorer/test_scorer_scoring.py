@@ -72,13 +72,14 @@ def test_rows_carry_their_own_time_else_the_messages(line: Served) -> None:
     assert found == {0: [11], 1: [noon, noon + 1_000], 2: [13, 13, 13], 3: [noon + 2_000]}
 
 
-def test_a_request_past_its_deadline_is_scored_and_says_so(line: Served) -> None:
+@pytest.mark.parametrize("name", ["named", None])
+def test_a_request_past_its_deadline_is_scored_and_says_so(line: Served, name: str | None) -> None:
     [scored] = answer(
         view(line),
         [
-            message(tensor(ROW), at=(0, 0), headers={"deadline": b"1999"}),
-            message(tensor(ROW), at=(0, 1), headers={"deadline": b"2000"}),
-            message(tensor(ROW), at=(0, 2)),
+            message(tensor(ROW, name), at=(0, 0), headers={"deadline": b"1999"}),
+            message(tensor(ROW, name), at=(0, 1), headers={"deadline": b"2000"}),
+            message(tensor(ROW, name), at=(0, 2)),
         ],
         now_ms=2_000,
     ).scored

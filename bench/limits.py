@@ -1,0 +1,83 @@
+"""What the benchmarks must reach, and whether figures do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One figure of a bench's answer and the least or most it may be.
+
+    Parameters
+    ----------
+    name : of the figure, for people
+    path : where it lies in the answer, members joined by dots
+    """
+
+    name: str
+    path: str
+    kind: Literal["at least", "at most"]
+    value: float
+    unit: str = ""
+
+    def figure(self, answer: Mapping[str, Any]) -> float | None:
+        """The figure; None where this run could not measure it."""
+        found: Any = answer
+        for member in self.path.split("."):
+            found = found.get(member) if isinstance(found, Mapping) else None
+        return None if found is None else float(found)
+
+    def met(self, figure: float) -> bool:
+        """Whether it is within the limit.
+
+        >>> Limit("median", "p50", "at most", 2.0, "ms").met(2.5)
+        False
+        """
+        return figure >= self.value if self.kind == "at least" else figure <= self.value
+
+
+LIMITS: Mapping[str, tuple[Limit, ...]] = {
+    "scorer": (
+        Limit("rows per CPU second, of a bare consume-produce", "ratio", "at least", 0.40),
+        Limit(
+            "rows a second, 256 a request",
+            "beside.ours_256_rows_a_request_per_second",
+            "at least",
+            300_000,
+            "rows/s",
+        ),
+    ),
+    "gateway": (
+        Limit("p50 at 1 connection", "beside.ours_p50_ms_at_1", "at most", 2.0, "ms"),
+        Limit("requests a second at 64 connections, of MLServer's", "ratio", "at least", 1.5),
+    ),
+    "memory": (
+        Limit("gateway after 1 M rows", "beside.gateway_mb", "at most", 150, "MB"),
+        Limit("scorer after 1 M rows", "beside.scorer_mb", "at most", 150, "MB"),
+        Limit("gateway's growth from then on", "beside.gateway_growth_mb", "at most", 5, "MB/M rows"),
+        Limit("scorer's growth from then on", "beside.scorer_growth_mb", "at most", 5, "MB/M rows"),
+    ),
+    "failover": (
+        Limit("replies again, one scorer killed", "beside.killed_replies_seconds", "at most", 10, "s"),
+        Limit("replies again, one scorer stopped", "beside.stopped_replies_seconds", "at most", 1, "s"),
+        Limit("committed again, one scorer killed", "beside.killed_committed_seconds", "at most", 15, "s"),
+        Limit("committed again, one scorer stopped", "beside.stopped_committed_seconds", "at most", 15, "s"),
+    ),
+}
+"""By bench, as docs/benchmarks.md states them."""
+
+
+def verdicts(answer: Mapping[str, Any], limits: Sequence[Limit]) -> list[dict[str, Any]]:
+    """Each limit with its figure; ``met`` is null where the figure could not be measured."""
+    figures = [(limit, limit.figure(answer)) for limit in limits]
+    return [
+        {
+            "name": limit.name,
+            "figure": figure,
+            "reach": f"{limit.kind} {limit.value:,g} {limit.unit}".rstrip(),
+            "unit": limit.unit,
+            "met": None if figure is None else limit.met(figure),
+        }
+        for limit, figure in figures
+    ]

@@ -1,0 +1,1 @@
+"""What the gateway is compared with: servers in processes, and environments, of their own."""
