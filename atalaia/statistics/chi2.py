@@ -16,13 +16,16 @@ class ChiSquared(DriftTest):
 
     X^2 = sum (observed - expected)^2 / expected over the 2 x k table of window and reference, k - 1 degrees
     of freedom; divided by phi where rows depend on each other. Categories that the smaller of both samples
-    would hold fewer than 5 times at the reference's rate are pooled; a pool that itself expects fewer than 5
-    takes in the rarest other category, or, with only one other, is judged by `exact_tail` instead. All this
-    is decided by the reference and n alone, never by what the window shows. The effect is the total variation
-    between the cells compared.
+    would hold fewer than 5 times, at the rate of both together, are pooled; a pool that itself expects fewer
+    than 5 takes in the rarest other category, or, with only one other, is judged by `exact_tail` instead. The
+    effect is the total variation between the cells compared.
 
-    Values that the reference lacks take no part against it (`Unseen` judges them). An earlier window is no
-    reference: there they are a category, and rates of both windows together decide what is pooled.
+    Given how often a category is there in both samples, how it splits between them tells nothing of whether
+    it was pooled, so p holds. (Decided by the reference alone, categories that are there too often by chance
+    escape the pool: p <= .01 for 6 % of fair references of 1,191 rows beside windows of 50,000.)
+
+    Values that the reference lacks take no part against it (`Unseen` judges them); against an earlier window
+    they are a category.
 
     Source: Pearson (1900); Rao, Scott (1981), The analysis of categorical data from complex sample surveys,
     for the division by phi.
@@ -52,28 +55,26 @@ class ChiSquared(DriftTest):
 
     def compare_earlier(self, window: IntArray, earlier: IntArray) -> TestResult:
         """Over all values, those that the reference lacks being one."""
-        both = window[:-1] + earlier[:-1]
-        return compare_categories(window[:-1], earlier[:-1], rates=both, dependence=self.dependence)
+        return compare_categories(window[:-1], earlier[:-1], dependence=self.dependence)
 
 
-def compare_categories(
-    window: IntArray, reference: IntArray, *, rates: IntArray | None = None, dependence: float = 1.0
-) -> TestResult:
-    """Chi-squared of two vectors of counts (k,); ``rates`` (k,), else the reference, decide the pool."""
+def compare_categories(window: IntArray, reference: IntArray, *, dependence: float = 1.0) -> TestResult:
+    """Chi-squared, total variation and the rate that changed most, of two vectors of counts (k,)."""
     n, m = int(window.sum()), int(reference.sum())
     if not n or not m:
         return TestResult.undefined("no values", n)
-    rates = reference if rates is None else rates
-    there = (rates > 0) | (window > 0)
-    groups = pool(rates[there] * (min(n, m) / rates.sum()))
-    observed = np.array([_sums(window[there], groups), _sums(reference[there], groups)], np.int64)
+    there = (window + reference) > 0
+    window, reference = window[there], reference[there]
+    expected_rows: FloatArray = np.asarray((window + reference) * (min(n, m) / (n + m)), np.float64)
+    groups = pool(expected_rows)
+    observed = np.array([_sums(window, groups), _sums(reference, groups)], np.int64)
     effect = total_variation(*observed)
     ratio = strongest_ratio(window, reference)
     cells = observed.shape[1]
     if cells == 1:
-        why = "constant" if np.count_nonzero(there) == 1 else "not enough data"
+        why = "constant" if len(window) == 1 else "not enough data"
         return TestResult(None, None, effect, n, ratio, why)
-    if cells == 2 and min(n, m) * _sums(rates[there], groups)[-1] / rates.sum() < FEWEST_EXPECTED:
+    if cells == 2 and _sums(expected_rows, groups)[-1] < FEWEST_EXPECTED:
         rare, rare_before = int(observed[0, -1]), int(observed[1, -1])
         p_value = exact_tail(rare, n, rare_before, m, dependence=dependence)
         return TestResult(rare / n, p_value, effect, n, ratio)
@@ -113,15 +114,18 @@ def total_variation(window: IntArray, reference: IntArray) -> float:
 
 
 def strongest_ratio(window: IntArray, reference: IntArray) -> float | None:
-    """The rate furthest from the reference's, as a multiple of it, among those that expect 5 rows or more."""
-    rates: FloatArray = reference / reference.sum()
-    ample = min(window.sum(), reference.sum()) * rates >= FEWEST_EXPECTED
+    """The rate furthest from the reference's, as a multiple of it, among those that expect 5 rows or more.
+
+    A reference without a row of it counts as half a row.
+    """
+    n, m = window.sum(), reference.sum()
+    ample = (window + reference) * (min(n, m) / (n + m)) >= FEWEST_EXPECTED
     if not ample.any():
         return None
-    ratios = (window[ample] / window.sum()) / rates[ample]
+    ratios = (window[ample] / n) / (np.maximum(reference[ample], 0.5) / m)
     with np.errstate(divide="ignore"):
         return float(ratios[np.abs(np.log(ratios)).argmax()])
 
 
-def _sums(counts: IntArray, cells: IntArray) -> FloatArray:
+def _sums(counts: IntArray | FloatArray, cells: IntArray) -> FloatArray:
     return np.bincount(cells, weights=counts).astype(np.float64)

@@ -40,11 +40,6 @@ class Missing(DriftTest):
             _present_missing(window), _present_missing(reference), dependence=self.dependence
         )
 
-    def compare_earlier(self, window: IntArray, earlier: IntArray) -> TestResult:
-        """Likewise; rates of both windows together decide whether chi-squared has enough rows."""
-        counts, before = _present_missing(window), _present_missing(earlier)
-        return compare_categories(counts, before, rates=counts + before, dependence=self.dependence)
-
 
 def _present_missing(counts: IntArray) -> IntArray:
     return np.array([counts[:-1].sum(), counts[-1]], np.int64)
