@@ -118,6 +118,10 @@ class RedisState:
             dropped += len(batch)
         return dropped
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
     def _arguments(self, step: Step) -> list[bytes | int | str]:
         expected = step.expected or Token(b"", b"")
         arguments: list[bytes | int | str] = [
