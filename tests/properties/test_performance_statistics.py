@@ -106,6 +106,15 @@ def test_a_corrected_label_leaves_no_trace(given_: tuple[int, Columns], data: st
     assert np.array_equal(state, _classified(model, corrected))
 
 
+@given(given_=classified())
+@settings(deadline=None)
+def test_abstained_and_unlabelled_rows_take_part_in_no_metric(given_: tuple[int, Columns]) -> None:
+    classes, columns = given_
+    model = Classification(classes=classes)
+    used = _taken(columns, ~columns["abstained"] & (columns["labels"] >= 0))
+    assert model.metrics(_classified(model, columns)) == model.metrics(_classified(model, used))
+
+
 @given(given_=classified(labelled=True))
 @settings(deadline=None, max_examples=200)
 def test_a_classifiers_metrics_are_scikit_learns(given_: tuple[int, Columns]) -> None:
@@ -207,6 +216,13 @@ def test_a_regressors_parts_add_up_in_any_order_and_are_taken_back(
     parts = [_regressed(_taken(columns, part)) for part in data.draw(cuts(len(columns["labels"])))]
     assert np.array_equal(sum(parts), whole)
     assert np.array_equal(whole - parts[0], sum(parts[1:], np.zeros_like(whole)))
+
+
+@given(columns=regressed())
+@settings(deadline=None)
+def test_abstained_and_unlabelled_rows_take_part_in_no_error(columns: Columns) -> None:
+    used = _taken(columns, ~columns["abstained"] & ~np.isnan(columns["labels"]))
+    assert regression.metrics(_regressed(columns)) == regression.metrics(_regressed(used))
 
 
 @given(columns=regressed())
