@@ -292,7 +292,7 @@ def test_groups_add_up_in_any_order_and_are_taken_back(columns: Columns, data: s
 
 
 @given(columns=grouped(labelled=True))
-@settings(deadline=None, max_examples=25)  # fairlearn takes a quarter of a second each
+@settings(deadline=None, max_examples=12)  # fairlearn takes a quarter of a second each
 def test_groups_and_gaps_are_fairlearns(columns: Columns) -> None:
     result = WATCH.result(_counted(columns))
     sensitive = {
