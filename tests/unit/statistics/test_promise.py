@@ -59,6 +59,7 @@ def test_the_simulated_verdicts_are_the_librarys(rules: object) -> None:
     assert seen > 10
 
 
+@pytest.mark.timeout(240)  # 10 s of computing; more where the machine is shared
 def test_no_more_than_one_false_alert_in_a_thousand_windows() -> None:
     figures = simulation.simulate(
         simulation.Setting(n=500, m=1191, columns=6), references=200, windows=500, seed=2, power=False
