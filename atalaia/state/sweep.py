@@ -47,7 +47,10 @@ class Sweep(msgspec.Struct):
         """The buckets to look at in a step that takes in ``rows``: several rows for each of those."""
         if join_time_ms is None or held_rows == 0:
             return range(0)
-        if self.bucket == 0 and self.starts_ms is not None and join_time_ms < self.starts_ms:
+        if self.starts_ms is None:
+            # Nothing has been taken in before about now, so nothing expires before a horizon from now.
+            self.starts_ms = join_time_ms + self.horizon_ms
+        if self.bucket == 0 and join_time_ms < self.starts_ms:
             return range(0)
         a_bucket = max(held_rows / self.space.buckets, 1.0)
         wanted = min(max(round(rows * _READ_A_ROW / a_bucket), _LEAST_BUCKETS), _MOST_BUCKETS)

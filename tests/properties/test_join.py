@@ -82,7 +82,7 @@ class Reader:
     incarnation: bytes = b"rows"
     token: Token | None = None
     counts: JoinCounts = field(default_factory=JoinCounts)
-    sweep: Sweep = field(default_factory=lambda: Sweep(SPACE, RULES.horizon_ms))
+    sweep: Sweep = field(default_factory=lambda: Sweep(SPACE, RULES.horizon_ms, starts_ms=0))
     winners: dict[str, float] = field(default_factory=dict)
     watermark: int = 0
     mark: int = 0
@@ -122,7 +122,7 @@ class Reader:
     def drain(self) -> None:
         """Let time go on until nothing may be held any more."""
         self.watermark = self.mark = 1_000_000
-        self.sweep.bucket, self.sweep.starts_ms = 0, None
+        self.sweep.bucket, self.sweep.starts_ms = 0, 0
         for _ in range(4):
             self.step([], [])
 

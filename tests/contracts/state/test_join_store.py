@@ -226,7 +226,7 @@ class TestBounds:
 
 class TestSweeping:
     def test_a_pass_goes_through_all_buckets_and_the_next_waits_for_what_may_expire(self) -> None:
-        sweep = Sweep(JoinSpace(most_rows=48 * 40), horizon_ms=160)
+        sweep = Sweep(JoinSpace(most_rows=48 * 40), horizon_ms=160, starts_ms=50)
         nothing = np.zeros((0, 2), np.uint64)
         looked = [sweep.due(50, rows=0, held_rows=5)]
         sweep.drop(looked[0], NOTHING, 50, nothing)
@@ -235,6 +235,12 @@ class TestSweeping:
         assert looked == [range(16), range(16, 40)]
         assert sweep.due(59, rows=9, held_rows=5) == range(0)
         assert sweep.due(60, rows=9, held_rows=5).start == 0
+
+    def test_the_first_pass_waits_a_horizon(self) -> None:
+        sweep = Sweep(SPACE, 100)
+        assert not sweep.due(50, rows=5, held_rows=5)
+        assert not sweep.due(149, rows=5, held_rows=5)
+        assert sweep.due(150, rows=5, held_rows=5)
 
     def test_there_is_nothing_to_sweep_without_a_time_or_rows(self) -> None:
         sweep = Sweep(SPACE, 100)
