@@ -65,7 +65,7 @@ class _Worker:
         looked = self.sweep.due(join_time_ms, rows=len(given.ids), held_rows=self.counts.held_rows)
         if looked and join_time_ms is not None:
             ids = np.concatenate([given.ids, told.ids])
-            swept = self.store.read_buckets(_UNIT, self.incarnation, looked)
+            swept = self.store.read_expired(_UNIT, self.incarnation, looked, join_time_ms)
             dropped, counts = self.sweep.drop(looked, swept, join_time_ms, ids)
             self.counts.add(counts)
             writes = writes.merge(dropped)

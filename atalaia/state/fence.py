@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from atalaia.state.rows import RowKeys, RowValues, RowWrites
+from atalaia.state.rows import ExpiredRows, RowKeys, RowValues, RowWrites
 
 
 class Outcome(Enum):
@@ -173,8 +173,8 @@ class StateStore(Protocol):
     def read_rows(self, unit: Unit, incarnation: bytes, keys: RowKeys) -> RowValues:
         """What the join holds of the ids asked for, in their order."""
 
-    def read_buckets(self, unit: Unit, incarnation: bytes, buckets: Sequence[int]) -> RowValues:
-        """All that some buckets of the join hold."""
+    def read_expired(self, unit: Unit, incarnation: bytes, buckets: Sequence[int], by_ms: int) -> ExpiredRows:
+        """What some buckets of the join hold that expires by a time."""
 
     def drop_orphans(self, unit: Unit, incarnation: bytes) -> int:
         """Remove rows that discarded states, of any configuration, left behind; how many buckets."""

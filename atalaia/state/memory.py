@@ -9,7 +9,7 @@ import numpy as np
 
 from atalaia.state.errors import ExitAndReload, ResendStepOrExit
 from atalaia.state.fence import Loaded, OutboxEntry, Outcome, Step, Token, Unit
-from atalaia.state.rows import BUCKET_BYTES, ID_BYTES, RowKeys, RowValues
+from atalaia.state.rows import BUCKET_BYTES, ID_BYTES, ExpiredRows, RowKeys, RowValues, pack_time, unpack_time
 
 
 @dataclass
@@ -105,12 +105,18 @@ class MemoryState:
         values = [held.get(bucket, {}).get(name, b"") for bucket, name in _split(keys)]
         return RowValues(keys.ids, _lengths(values), b"".join(values))
 
-    def read_buckets(self, unit: Unit, incarnation: bytes, buckets: Sequence[int]) -> RowValues:
-        """All that some buckets of the join hold."""
+    def read_expired(self, unit: Unit, incarnation: bytes, buckets: Sequence[int], by_ms: int) -> ExpiredRows:
+        """What some buckets of the join hold that expires by a time."""
         held = self._server.rows.get((unit, incarnation), {})
-        found = [entry for bucket in buckets for entry in held.get(struct.pack(">I", bucket), {}).items()]
+        rows = [entry for bucket in buckets for entry in held.get(struct.pack(">I", bucket), {}).items()]
+        limit = pack_time(by_ms)
+        found = [entry for entry in rows if entry[1][1:7] <= limit]
         values = [value for _, value in found]
-        return RowValues(b"".join(name for name, _ in found), _lengths(values), b"".join(values))
+        earliest = min((value[1:7] for _, value in rows if value[1:7] > limit), default=None)
+        return ExpiredRows(
+            RowValues(b"".join(name for name, _ in found), _lengths(values), b"".join(values)),
+            None if earliest is None else unpack_time(earliest),
+        )
 
     def drop_orphans(self, unit: Unit, incarnation: bytes) -> int:
         """Remove rows that discarded states, of any configuration, left behind; how many buckets."""

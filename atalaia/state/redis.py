@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from atalaia.state.errors import ExitAndReload, ResendStepOrExit, RetryRead, UnsafeRedis
 from atalaia.state.fence import Loaded, OutboxEntry, Outcome, Step, Token, Unit
-from atalaia.state.rows import RowKeys, RowValues
+from atalaia.state.rows import ExpiredRows, RowKeys, RowValues, pack_time, unpack_time
 
 INCARNATION_BYTES = 8
 _SEQUENCE_BYTES = 8
@@ -43,8 +43,8 @@ class RedisState:
                 "noeviction. Set it in redis.conf, or give a Redis of its own with ATALAIA_REDIS__URL."
             )
         self.run_id = str(client.info("server")["run_id"])
-        self._load, self._step, self._discard, self._rows, self._buckets = (
-            _script(client, name) for name in ("load", "step", "discard", "rows", "buckets")
+        self._load, self._step, self._discard, self._rows, self._expired = (
+            _script(client, name) for name in ("load", "step", "discard", "rows", "expired")
         )
 
     def load(self, unit: Unit) -> Loaded:
@@ -102,10 +102,13 @@ class RedisState:
         )
         return RowValues(keys.ids, lengths, values)
 
-    def read_buckets(self, unit: Unit, incarnation: bytes, buckets: Sequence[int]) -> RowValues:
-        """All that some buckets of the join hold."""
+    def read_expired(self, unit: Unit, incarnation: bytes, buckets: Sequence[int], by_ms: int) -> ExpiredRows:
+        """What some buckets of the join hold that expires by a time."""
         places = np.array(buckets, ">u4").tobytes()
-        return RowValues(*self._read(self._buckets, keys=[_rows_prefix(unit, incarnation)], args=[places]))
+        *found, earliest = self._read(
+            self._expired, keys=[_rows_prefix(unit, incarnation)], args=[places, pack_time(by_ms)]
+        )
+        return ExpiredRows(RowValues(*found), unpack_time(earliest) if earliest else None)
 
     def drop_orphans(self, unit: Unit, incarnation: bytes) -> int:
         """Remove rows that discarded states, of any configuration, left behind; how many buckets."""

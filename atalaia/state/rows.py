@@ -51,6 +51,14 @@ class RowValues:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpiredRows:
+    """Rows past a time, and the earliest expiry of those that are not, where there are any."""
+
+    rows: RowValues
+    earliest_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class RowGroup:
     """Values of one width to be written."""
 
@@ -120,9 +128,9 @@ def unpack(found: RowValues) -> list[tuple[IntArray, ByteArray]]:
 
 
 def pack_times(values: IntArray) -> ByteArray:
-    """Integers of up to 47 bits and a sign as six bytes each ``(n, 6)``."""
-    shifted = (values + (1 << 47)).astype("<u8")
-    return shifted.view(np.uint8).reshape(-1, 8)[:, :6]
+    """Integers of up to 47 bits and a sign as six bytes each ``(n, 6)``, in the order of the integers."""
+    shifted = (values + (1 << 47)).astype(">u8")
+    return shifted.view(np.uint8).reshape(-1, 8)[:, 2:]
 
 
 def unpack_times(data: ByteArray) -> IntArray:
@@ -132,9 +140,19 @@ def unpack_times(data: ByteArray) -> IntArray:
     [-5, 2199023255552]
     """
     wide = np.zeros((len(data), 8), np.uint8)
-    wide[:, :6] = data
-    integers: IntArray = wide.view("<u8").reshape(-1).astype(np.int64) - (1 << 47)
+    wide[:, 2:] = data
+    integers: IntArray = wide.view(">u8").reshape(-1).astype(np.int64) - (1 << 47)
     return integers
+
+
+def pack_time(value: int) -> bytes:
+    """One integer as `pack_times` packs it."""
+    return (value + (1 << 47)).to_bytes(6, "big")
+
+
+def unpack_time(data: bytes) -> int:
+    """The integer of `pack_time`."""
+    return int.from_bytes(data, "big") - (1 << 47)
 
 
 def _changes(values: npt.NDArray[np.uint64]) -> BoolArray:

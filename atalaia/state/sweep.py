@@ -4,8 +4,8 @@ import msgspec
 import numpy as np
 
 from atalaia.state.join import JoinCounts
-from atalaia.state.records import EARLY, HEAD_BYTES, WAITING, select
-from atalaia.state.rows import IdArray, RowKeys, RowValues, RowWrites, unpack, unpack_times
+from atalaia.state.records import EARLY, HEAD_BYTES, WAITING
+from atalaia.state.rows import ExpiredRows, IdArray, RowKeys, RowWrites, unpack
 
 ROWS_A_BUCKET = 48
 """What a full bucket holds on average: few enough to be found fast, enough to share its key's memory."""
@@ -57,31 +57,30 @@ class Sweep(msgspec.Struct):
         return range(self.bucket, min(self.bucket + wanted, self.space.buckets))
 
     def drop(
-        self, looked: range, found: RowValues, join_time_ms: int, touched: IdArray
+        self, looked: range, found: ExpiredRows, join_time_ms: int, touched: IdArray
     ) -> tuple[RowWrites, JoinCounts]:
-        """What of the rows found is past its time; ids this step ``touched`` are left to the next pass."""
+        """Delete the rows found, but those of ids this step ``touched``, which wait for the next pass."""
         counts = JoinCounts()
-        expired = np.zeros(len(found), np.bool_)
-        names = np.frombuffer(found.ids, "<u8").reshape(-1, 2)
+        names = np.frombuffer(found.rows.ids, "<u8").reshape(-1, 2)
         # By half an id: to leave an untouched row to the next pass as well does no harm.
         free = ~np.isin(names[:, 0], touched[:, 0])
-        for rows, data in unpack(found):
-            expires = unpack_times(data[:, 1:HEAD_BYTES])
-            gone = (expires <= join_time_ms) & free[rows]
-            expired[rows[gone]] = True
-            kinds = data[gone, 0]
-            counts.unlabelled += int((kinds == WAITING).sum())
-            early = int(data[gone][kinds == EARLY, HEAD_BYTES].sum())
-            counts.unknown += early
-            counts.waiting_labels -= early
-            self._remember(expires[~gone].min(initial=np.iinfo(np.int64).max))
-        counts.held_rows -= int(expired.sum())
+        for rows, data in unpack(found.rows):
+            gone = data[free[rows]]
+            counts.unlabelled += int((gone[:, 0] == WAITING).sum())
+            early = gone[gone[:, 0] == EARLY]
+            labels = int(early[:, HEAD_BYTES].sum()) if len(early) else 0
+            counts.unknown += labels
+            counts.waiting_labels -= labels
+        counts.held_rows -= int(free.sum())
+        if not free.all():
+            self._remember(join_time_ms)
+        if found.earliest_ms is not None:
+            self._remember(found.earliest_ms)
         self._move(looked, join_time_ms)
-        return RowWrites(deletes=select(RowKeys.of(names, self.space.buckets), expired)), counts
+        return RowWrites(deletes=RowKeys.of(names[free], self.space.buckets)), counts
 
     def _remember(self, earliest_ms: int) -> None:
-        known = self.earliest_ms
-        self.earliest_ms = int(earliest_ms) if known is None else min(known, int(earliest_ms))
+        self.earliest_ms = earliest_ms if self.earliest_ms is None else min(self.earliest_ms, earliest_ms)
 
     def _move(self, looked: range, join_time_ms: int) -> None:
         self.bucket = looked.stop

@@ -97,7 +97,7 @@ class Reader:
         self.mark = max([self.mark, *(label.mark for label in told)])
         join_time = min(self.watermark, self.mark)
         looked = self.sweep.due(join_time, rows=len(given), held_rows=self.counts.held_rows)
-        swept = self.store.read_buckets(UNIT, self.incarnation, looked)
+        swept = self.store.read_expired(UNIT, self.incarnation, looked, join_time)
         dropped, counts = self.sweep.drop(
             looked, swept, join_time, np.concatenate([predictions.ids, truth.ids])
         )

@@ -52,8 +52,15 @@ end
 
 local groups = tonumber(ARGV[11])
 local ids, buckets = ARGV[place], ARGV[place + 1]
-for i = 1, #ids / 16 do
-    call('HDEL', rows .. sub(buckets, 4 * i - 3, 4 * i), sub(ids, 16 * i - 15, 16 * i))
+local i, many = 1, #ids / 16
+while i <= many do
+    -- Rows of one bucket come one after another.
+    local bucket, fields = sub(buckets, 4 * i - 3, 4 * i), {}
+    repeat
+        fields[#fields + 1] = sub(ids, 16 * i - 15, 16 * i)
+        i = i + 1
+    until i > many or #fields == chunk or sub(buckets, 4 * i - 3, 4 * i) ~= bucket
+    call('HDEL', rows .. bucket, unpack(fields))
 end
 place = place + 2
 for _ = 1, groups do

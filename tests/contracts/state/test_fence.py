@@ -12,7 +12,7 @@ from atalaia.state.errors import ExitAndReload, ResendStepOrExit, RetryRead, Uns
 from atalaia.state.fence import Fence, Loaded, OutboxEntry, Outcome, Step, Token, Unit
 from atalaia.state.memory import MemoryServer, MemoryState
 from atalaia.state.redis import RedisState, connect
-from atalaia.state.rows import RowGroup, RowKeys, RowWrites, row_ids
+from atalaia.state.rows import RowGroup, RowKeys, RowWrites, pack_times, row_ids, unpack_time
 from tests.contracts.state.conftest import Backend, drop
 
 ALL_BYTES = bytes(range(256))
@@ -191,16 +191,21 @@ class TestRows:
         assert found.values == step.rows.groups[0].values
         assert found.ids == asked.ids
 
-    def test_buckets_hold_every_row_once(self, backend: Backend) -> None:
-        step, _ = self.written(backend)
-        found = backend.open().read_buckets(backend.unit, step.incarnation, range(7))
-        pairs = [found.ids[16 * n : 16 * n + 16] + found.values[3 * n : 3 * n + 3] for n in range(len(found))]
-        given = [
-            self.KEYS.ids[16 * n : 16 * n + 16] + step.rows.groups[0].values[3 * n : 3 * n + 3]
-            for n in range(50)
-        ]
-        assert sorted(pairs) == sorted(given)
-        assert len(backend.open().read_buckets(backend.unit, step.incarnation, [])) == 0
+    def test_what_expires_by_a_time_is_found_and_the_next_to_expire(self, backend: Backend) -> None:
+        store = backend.open()
+        loaded = store.load(backend.unit)
+        expiries = np.arange(-20, 30) * 1000
+        values = np.concatenate([np.full((50, 1), 1, np.uint8), pack_times(expiries)], axis=1)
+        step = first(loaded, rows=RowWrites((RowGroup(self.KEYS, values.tobytes(), 7),)))
+        store.step(backend.unit, step)
+        found = store.read_expired(backend.unit, step.incarnation, range(7), 9000)
+        times = [unpack_time(found.rows.values[7 * n + 1 : 7 * n + 7]) for n in range(len(found.rows))]
+        ids = {found.rows.ids[16 * n : 16 * n + 16] for n in range(len(found.rows))}
+        assert sorted(times) == list(range(-20_000, 10_000, 1000))
+        assert ids == {self.KEYS.ids[16 * n : 16 * n + 16] for n in range(30)}
+        assert found.earliest_ms == 10_000
+        assert store.read_expired(backend.unit, step.incarnation, range(7), 30_000).earliest_ms is None
+        assert len(store.read_expired(backend.unit, step.incarnation, [], 9000).rows) == 0
 
     def test_deletes_come_before_writes(self, backend: Backend) -> None:
         step, loaded = self.written(backend)

@@ -8,13 +8,13 @@ import pytest
 
 from atalaia.state.fence import Fence, Outcome, Step, Unit
 from atalaia.state.join import JoinCounts, JoinRules, Labels, Predictions, Resolved, plan, resolve
-from atalaia.state.rows import RowValues, row_ids
+from atalaia.state.rows import ExpiredRows, RowValues, row_ids
 from atalaia.state.sweep import JoinSpace, Sweep
 from tests.contracts.state.conftest import Backend
 
 RULES = JoinRules(horizon_ms=100, grace_ms=40, payload_bytes=2)
 SPACE = JoinSpace(most_rows=100)
-NOTHING = RowValues(b"", b"", b"")
+NOTHING = ExpiredRows(RowValues(b"", b"", b""), None)
 
 
 def rows(*entries: tuple[str, int], watermark: int = 0) -> Predictions:
@@ -59,7 +59,7 @@ class Joining:
         if "sweep" in more:
             ids = np.concatenate([given.ids, told.ids])
             looked = range(SPACE.buckets)
-            swept = self.store.read_buckets(self.unit, self.incarnation, looked)
+            swept = self.store.read_expired(self.unit, self.incarnation, looked, more["sweep"])
             dropped, counts = Sweep(SPACE, RULES.horizon_ms).drop(looked, swept, more["sweep"], ids)
             self.counts.add(counts)
             writes = writes.merge(dropped)

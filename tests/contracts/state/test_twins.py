@@ -11,10 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from atalaia.state.fence import Fence, Loaded, OutboxEntry, Step, Token, Unit
 from atalaia.state.memory import MemoryServer, MemoryState
 from atalaia.state.redis import connect
-from atalaia.state.rows import RowGroup, RowKeys, RowValues, RowWrites, row_ids
+from atalaia.state.rows import RowGroup, RowKeys, RowValues, RowWrites, pack_time, row_ids
 from tests.contracts.state.conftest import drop
 
 BUCKETS = 3
+EXPIRES_MS = 1000
 NAMES = st.sampled_from([b"", b"a", b"b\0", bytes(range(256))])
 VALUES = st.binary(max_size=20)
 IDS = st.lists(st.sampled_from("abcdef"), unique=True, max_size=4)
@@ -79,7 +80,14 @@ class Twins(RuleBasedStateMachine):
             writes,
             deletes,
             [OutboxEntry(*entry) for entry in outbox],
-            RowWrites((RowGroup(row_keys(kept), b"v" * width * len(kept), width),), row_keys(gone)),
+            RowWrites(
+                (
+                    RowGroup(
+                        row_keys(kept), (b"v" + pack_time(EXPIRES_MS) + b"w" * width) * len(kept), width + 7
+                    ),
+                ),
+                row_keys(gone),
+            ),
         )
         self.steps.append(step)
         self.tokens.append(step.token)
@@ -128,8 +136,10 @@ class Twins(RuleBasedStateMachine):
         asked = row_keys(list("abcdef"))
         found = self.real.read_rows(self.unit, name, asked)
         assert found == self.twin.read_rows(self.unit, name, asked)
-        held = self.real.read_buckets(self.unit, name, range(BUCKETS))
-        assert _rows(held) == _rows(self.twin.read_buckets(self.unit, name, range(BUCKETS)))
+        for by_ms in (0, EXPIRES_MS):
+            held = self.real.read_expired(self.unit, name, range(BUCKETS), by_ms)
+            twin = self.twin.read_expired(self.unit, name, range(BUCKETS), by_ms)
+            assert (_rows(held.rows), held.earliest_ms) == (_rows(twin.rows), twin.earliest_ms)
 
     def send(self, step: Step) -> None:
         assert self.real.step(self.unit, step) is self.twin.step(self.unit, step)
