@@ -71,8 +71,8 @@ def consumer(kafka: KafkaSettings, **overrides: Any) -> Consumer:
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         "fetch.wait.max.ms": 100,
-        "fetch.message.max.bytes": 4_194_304,
-        "queued.max.messages.kbytes": 32_768,
+        "fetch.message.max.bytes": 524_288,
+        "queued.max.messages.kbytes": 2_048,
         **overrides,
     }
     return Consumer(config)
