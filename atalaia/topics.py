@@ -126,7 +126,7 @@ DEAD_LETTERS = Topic(
     value=None,
     partitions=1,
     retention_ms=30 * DAY_MS,
-    max_value_bytes=MAX_REQUEST_BYTES + HEADROOM_BYTES,
+    max_value_bytes=MAX_RESPONSE_BYTES,
     producers=("scorer",),
     consumers=("people on call", "audit"),
 )

@@ -112,6 +112,12 @@ class Caller(asyncio.Protocol):
         """Let the request under way be the last."""
         self._last = True
 
+    def drop(self) -> None:
+        """Let go of the connection, whatever is under way."""
+        self._transport.abort()
+        if not self.ended.cancel() and not self.ended.cancelled():
+            self.ended.exception()  # taken note of; the first that was raised is told
+
     def _send(self) -> None:
         request = self._requests[self._next % len(self._requests)]
         self._next += 1
@@ -171,15 +177,19 @@ async def drive(
     for place in range(connections):
         caller = partial(Caller, prepared, place * len(prepared) // connections)
         callers.append((await loop.create_connection(caller, host, port))[1])
-    await _wait(callers, warm_up_seconds)
-    for one in callers:
-        one.reset()
-    before, own, began = _cpu_seconds(measured), time.process_time(), time.perf_counter()
-    await _wait(callers, seconds, requests)
-    ended, own, after = time.perf_counter(), time.process_time() - own, _cpu_seconds(measured)
-    times = np.concatenate([one.seconds for one in callers]) * 1000
-    statuses = sum((one.statuses for one in callers), Counter[bytes]())
-    await _end(callers)
+    try:
+        await _wait(callers, warm_up_seconds)
+        for one in callers:
+            one.reset()
+        before, own, began = _cpu_seconds(measured), time.process_time(), time.perf_counter()
+        await _wait(callers, seconds, requests)
+        ended, own, after = time.perf_counter(), time.process_time() - own, _cpu_seconds(measured)
+        times = np.concatenate([one.seconds for one in callers]) * 1000
+        statuses = sum((one.statuses for one in callers), Counter[bytes]())
+        await _end(callers)
+    finally:
+        for one in callers:
+            one.drop()
     return Load(
         connections=connections,
         requests=len(times),

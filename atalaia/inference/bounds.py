@@ -29,7 +29,7 @@ class Bounds:
 
     def observation_bytes(self, rows: int, request_bytes: int) -> int:
         """Upper bound of what a request adds to an observation; its strings are no longer than itself."""
-        return 200 + request_bytes + rows * self.observation_bytes_per_row
+        return 60 + request_bytes + rows * self.observation_bytes_per_row
 
     def check(self, rows: int, request_bytes: int) -> None:
         """Refuse a request whose response or observation could be too large for its topic.

@@ -71,8 +71,9 @@ def consumer(kafka: KafkaSettings, **overrides: Any) -> Consumer:
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         "fetch.wait.max.ms": 100,
-        "fetch.message.max.bytes": 4_194_304,
-        "queued.max.messages.kbytes": 32_768,
+        "fetch.message.max.bytes": 1_048_576,
+        "queued.max.messages.kbytes": 4_096,
+        "fetch.queue.backoff.ms": 5,  # its default of 1 s would leave a reader with nothing to read
         **overrides,
     }
     return Consumer(config)

@@ -11,6 +11,7 @@ from atalaia.settings import load
 from atalaia.stream.catalog import Catalog
 from atalaia.telemetry import endpoint, logs
 from services.scorer.loop import Loop
+from services.scorer.memory import return_freed_memory
 from services.scorer.served import Served
 
 _log = structlog.get_logger()
@@ -18,6 +19,7 @@ _log = structlog.get_logger()
 
 def main() -> int:
     """Run one scorer; the exit code is 1 where a supervisor has to start it again."""
+    return_freed_memory()
     settings = load()
     logs.configure("scorer")
     catalog = Catalog(settings.kafka, Served)

@@ -17,8 +17,10 @@ from atalaia.inference.rows import Rows
 from atalaia.records import Deployment
 from atalaia.stream.catalog import View
 from atalaia.stream.headers import DEADLINE, MODEL, REPLY, VERSION
-from atalaia.topics import MAX_REQUEST_OBSERVATION_BYTES
 from services.scorer.served import Served
+
+BATCH_BYTES = 4_194_304
+"""A batch that may add more than this to an observation takes no further request."""
 
 
 class Message(Protocol):
@@ -173,7 +175,7 @@ class Intake:
         ):
             return False
         size = count * group.single_bytes + sum(map(len, cast("list[bytes]", values)))
-        if size > MAX_REQUEST_OBSERVATION_BYTES:
+        if size > BATCH_BYTES:
             return False
         group.singles, group.ids, group.values = list(messages), cast("list[str]", ids), numbers
         self._batch.taken, self._batch.observation_bytes = count, size
@@ -210,7 +212,7 @@ class Intake:
             except Refusal as refusal:
                 request = Request(message, self._id(tensor, message), asked)
                 batch.failures.append(Failure(request, refusal, asked.model, asked.version))
-            if batch.observation_bytes > MAX_REQUEST_OBSERVATION_BYTES:
+            if batch.observation_bytes > BATCH_BYTES:
                 break
 
     def _sort_tensor(self, message: Message, value: bytes, tensor: TensorRequest, asked: Asked) -> None:

@@ -15,7 +15,7 @@ from atalaia.stream.catalog import Catalog
 from atalaia.stream.clients import PARTITION_END, consumer, producer
 from atalaia.stream.deadletters import Headers
 from atalaia.stream.headers import OUTCOME
-from atalaia.topics import MAX_REQUEST_OBSERVATION_BYTES, REPLIES, REQUESTS
+from atalaia.topics import REPLIES, REQUESTS
 from services.scorer import metrics
 from services.scorer.collector import Collector
 from services.scorer.intake import Batch, Failure, Intake
@@ -25,10 +25,13 @@ from services.scorer.section import DeadLetter, Reach, Section
 from services.scorer.served import Served
 from services.scorer.transaction import Committer
 
-MAX_BATCH = 4_000
+MAX_BATCH = 2_000
 """Messages of one poll; a backlog is drained in batches of this size."""
 
-CHUNK_BYTES = 2_097_152
+SECTION_BYTES = 4_194_304
+"""A section whose observation may be larger is handed over: two of them at a time are held in memory."""
+
+CHUNK_BYTES = 524_288
 """Requests read together: what they become has to fit an observation, so reading further would be in vain."""
 
 MARK_SECONDS = 1.0
@@ -241,10 +244,7 @@ class Loop:
         section = self._section
         if not section.reaches:
             return
-        full = (
-            section.rows >= self._settings.commit_rows
-            or section.observation_bytes > MAX_REQUEST_OBSERVATION_BYTES
-        )
+        full = section.rows >= self._settings.commit_rows or section.observation_bytes > SECTION_BYTES
         if full or (self._committer.idle and self._due_seconds() == 0.0):
             self._hand_over()
 

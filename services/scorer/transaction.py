@@ -28,6 +28,9 @@ TRANSACTION_TIMEOUT_SECONDS = 5.0
 GIVE_UP_SECONDS = 12.0
 """A commit that takes longer hangs; the process ends so that its successor can go on."""
 
+BATCH_BYTES = 4_194_304
+"""What is produced together; below the limit of every topic written, or no transaction could succeed."""
+
 GroupMetadata = object
 """Opaque to us: confluent_kafka names no type for it."""
 
@@ -60,7 +63,7 @@ class Committer:
                 "transactional.id": self._scorer,
                 "transaction.timeout.ms": round(TRANSACTION_TIMEOUT_SECONDS * 1000),
                 "linger.ms": 1_000,
-                "batch.size": 4_194_304,
+                "batch.size": BATCH_BYTES,
                 "batch.num.messages": 100_000,
                 "queue.buffering.max.messages": 500_000,
                 "queue.buffering.max.kbytes": 262_144,

@@ -14,6 +14,7 @@ from atalaia.topics import (
     TOPICS,
     Topic,
 )
+from services.scorer.transaction import BATCH_BYTES
 
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 
@@ -69,3 +70,8 @@ def test_values_are_of_the_protocol() -> None:
 def test_observations_outlive_requests_and_are_read_by_the_monitors() -> None:
     assert OBSERVATIONS.retention_ms > REQUESTS.retention_ms
     assert {"drift", "fairness"} <= set(OBSERVATIONS.consumers)
+
+
+@pytest.mark.parametrize("topic", [PREDICTIONS, OBSERVATIONS, DEAD_LETTERS], ids=lambda topic: topic.name)
+def test_a_batch_of_a_transaction_fits_every_topic_it_goes_to(topic: Topic) -> None:
+    assert int(topic.settings(replication_factor=1)["max.message.bytes"]) > BATCH_BYTES

@@ -2,8 +2,7 @@ import pytest
 from confluent_kafka import Message
 
 from atalaia.errors import Refusal
-from atalaia.topics import MAX_REQUEST_OBSERVATION_BYTES
-from services.scorer.intake import Intake
+from services.scorer.intake import BATCH_BYTES, Intake
 from services.scorer.served import Served
 from tests.unit.scorer.polls import TOPIC, answer, columns, deployment, message, take, tensor, view
 
@@ -156,13 +155,13 @@ def test_a_header_whose_name_is_no_text_is_refused_however_often_it_is_taken(lin
 
 
 def test_a_batch_ends_before_its_observation_grows_too_large(line: Served) -> None:
-    size = MAX_REQUEST_OBSERVATION_BYTES // 4
+    size = BATCH_BYTES // 4
     messages = [message(tensor(ROW, "i" * size), at=(0, offset)) for offset in range(11)]
     batches = list(take(view(line), messages))
     assert [batch.taken for batch in batches] == [4, 4, 3]
     assert sum(len(group.singles) for batch in batches for group in batch.groups) == len(messages)
     for batch in batches:
-        assert batch.observation_bytes <= MAX_REQUEST_OBSERVATION_BYTES + 2 * size
+        assert batch.observation_bytes <= BATCH_BYTES + 2 * size
 
 
 def test_more_rows_than_can_be_carried_are_refused_before_they_are_scored(line: Served) -> None:
