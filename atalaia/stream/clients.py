@@ -71,8 +71,8 @@ def consumer(kafka: KafkaSettings, **overrides: Any) -> Consumer:
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         "fetch.wait.max.ms": 100,
-        "fetch.message.max.bytes": 1_048_576,
-        "queued.max.messages.kbytes": 4_096,
+        "fetch.message.max.bytes": 524_288,
+        "queued.max.messages.kbytes": 2_048,
         "fetch.queue.backoff.ms": 5,  # its default of 1 s would leave a reader with nothing to read
         **overrides,
     }
