@@ -1,0 +1,1 @@
+"""Fenced state of the monitors, and the join of predictions and labels."""
