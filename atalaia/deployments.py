@@ -1,6 +1,6 @@
 """Which version answers a request: a fold over the deployment records of a model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from atalaia.records import Deployment, ModelRecord
 
@@ -37,16 +37,19 @@ def current_primary(record: ModelRecord) -> Deployment | None:
 
 
 def primary_at(record: ModelRecord, partition: int, offset: int) -> Deployment | None:
-    """The primary that answers the request at ``offset`` of ``partition``.
+    """The primary that answers the request at ``offset`` of ``partition``."""
+    primaries = [entry for entry in reversed(record.deployments) if entry.role == "primary"]
+    return in_force(primaries, partition, offset) if primaries else None
+
+
+def in_force(primaries: Sequence[Deployment], partition: int, offset: int) -> Deployment:
+    """Of primary deployments, newest first, the one that answers at a position.
 
     Before the first deployment took effect the first one answers: a request that waited for its model
     is answered rather than refused.
     """
-    primaries = [entry for entry in record.deployments if entry.role == "primary"]
-    for entry in reversed(primaries):
-        if entry.positions.get(partition, 0) <= offset:
-            return entry
-    return primaries[0] if primaries else None
+    started = (entry for entry in primaries if entry.positions.get(partition, 0) <= offset)
+    return next(started, primaries[-1])
 
 
 def deployed_version(record: ModelRecord, version: str) -> Deployment | None:

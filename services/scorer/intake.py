@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any, NamedTuple, Protocol, cast
 
+from atalaia.deployments import in_force
 from atalaia.errors import NotReadable, Refusal, UnknownModel
 from atalaia.inference.protocol import (
     InferRequest,
@@ -267,12 +268,10 @@ class Intake:
         if known is not None and offset >= known[0]:
             return known[1]
         deployments = self._view.primary_deployments(model)
-        in_force = next(
-            (entry for entry in deployments if entry.positions.get(partition, 0) <= offset), deployments[-1]
-        )
-        group = self._group(in_force, self._view.name_of(model))
-        if in_force is deployments[0]:
-            self._routes[model, partition] = (in_force.positions.get(partition, 0), group)
+        answering = in_force(deployments, partition, offset)
+        group = self._group(answering, self._view.name_of(model))
+        if answering is deployments[0]:
+            self._routes[model, partition] = (answering.positions.get(partition, 0), group)
         return group
 
     def _pinned(self, model: str | None, version: str) -> Group:
