@@ -15,7 +15,7 @@ from atalaia.bundles.manifest import ClassLabel, Name
 
 Time = Annotated[str, msgspec.Meta(description="RFC 3339, UTC")]
 Role = Literal["primary", "canary", "shadow"]
-Outcome = Literal["answered", "abstained", "failed", "expired"]
+Outcome = Literal["answered", "abstained", "failed", "expired", "mark"]
 
 ArrayDatatype = Literal["BOOL", "UINT8", "INT32", "INT64", "FP32", "FP64"]
 _DTYPES: dict[str, str] = {
@@ -69,6 +69,51 @@ class SourceRange(msgspec.Struct, frozen=True, omit_defaults=True, rename={"star
     at_end: bool = False
 
 
+class TimeMark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A word on time: the value of a message with the header ``mark`` on `requests` or `labels`.
+
+    ``clock`` is the wall clock of a gateway, of all models of a partition of `labels`. A replay declares its
+    own time of one model: on every partition ``begin`` before its first row, ``at`` now and then, ``end``
+    after its last; between them nothing else moves that model's time. ``partitions`` is how many partitions
+    the replay marks.
+    """
+
+    kind: Literal["clock", "begin", "at", "end"]
+    time_ms: int
+    model: Name | None = None
+    replay: str | None = None
+    partitions: int = 0
+
+
+class ObservedMark(msgspec.Struct, frozen=True):
+    """A mark of time of a replay, and where on `requests` it lay."""
+
+    partition: int
+    offset: int
+    mark: TimeMark
+
+
+class ReferenceFile(msgspec.Struct, frozen=True):
+    """A reference made from the stream in place of a bundle's own: where it lies and what it hashes to."""
+
+    location: str
+    digest: str
+
+
+class MonitorChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a model is watched from here on: tables that overlay its bundle's own, and another reference.
+
+    It lies on `observations` itself, so that the position from which it holds is its own. ``offset`` is that
+    position where the change is repeated in the model's record, for who reads after it has expired.
+    """
+
+    model: Name
+    monitors: dict[str, Any]
+    changed_at: Time
+    reference: ReferenceFile | None = None
+    offset: int | None = None
+
+
 class ModelObservation(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one version of a model was asked and answered within the ranges of an observation.
 
@@ -99,16 +144,48 @@ class ModelObservation(msgspec.Struct, frozen=True, omit_defaults=True):
     classes: list[ClassLabel] | None = None
 
 
-class Observation(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True, omit_defaults=True):
     """A columnar micro-batch: all models of one partition of `observations`, over the same ranges.
 
     The ranges of one source partition follow each other without a gap; a reader that finds one has
-    missed a message.
+    missed a message. ``marks`` are those of replays within the ranges: ``begin`` counts before the rows of
+    the message, the others after them. A message with ``changes`` is the operator's and has nothing else.
     """
 
     scorer: str
     ranges: list[SourceRange]
     models: list[ModelObservation]
+    marks: list[ObservedMark] = []
+    changes: list[MonitorChange] = []
+
+
+LabelValue = str | int | float | bool | None
+ContextValue = str | int | float | None
+
+
+class Label(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The truth of one row, as somebody knows it.
+
+    ``id`` is the request's, ``row`` the place of the row in it. ``label`` is a class or a value. ``time`` is
+    when the truth was known; left out, it is when the message was written. ``context`` holds protected
+    attributes that did not come with the request.
+    """
+
+    id: str
+    label: LabelValue
+    row: int = 0
+    time: Time | None = None
+    context: dict[str, ContextValue] | None = None
+
+
+class LabelColumns(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Many labels as columns of one length, for those who have them so."""
+
+    ids: list[str]
+    labels: list[LabelValue]
+    rows: list[int] | None = None
+    times: list[Time] | None = None
+    context: dict[str, list[ContextValue]] | None = None
 
 
 class BundleRecord(msgspec.Struct, frozen=True):
@@ -132,9 +209,13 @@ class Deployment(msgspec.Struct, frozen=True, omit_defaults=True, rename={"posit
     weight: float | None = None
 
 
-class ModelRecord(msgspec.Struct, frozen=True):
-    """The deployments of a model, oldest first; ``created_at`` orders models, the first being the default."""
+class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The deployments of a model, oldest first; ``created_at`` orders models, the first being the default.
+
+    ``monitors`` repeats what lay on `observations`, oldest first.
+    """
 
     name: Name
     created_at: Time
     deployments: list[Deployment]
+    monitors: list[MonitorChange] = []

@@ -89,6 +89,43 @@ class ScorerSettings(_Part):
     """True leaves Python's cyclic collector as it is, to measure what taming it gives."""
 
 
+class MonitorServiceSettings(_Part):
+    """A worker that keeps statistics of what is served."""
+
+    worker: int = Field(0, ge=0)
+    """Makes its name within the group of workers; a stable number each."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port
+    step_interval: Seconds = 0.2
+    """How long messages are gathered before what they change is stored."""
+    stuck_after: Seconds = 30.0
+    """With messages waiting and none taken for so long, the worker reports unhealthy and ends."""
+
+
+class DriftServiceSettings(MonitorServiceSettings):
+    """The workers that keep drift."""
+
+    metrics_port: Port = 9110
+
+
+class FairnessServiceSettings(MonitorServiceSettings):
+    """The workers that join late truth and keep performance and fairness."""
+
+    metrics_port: Port = 9120
+
+
+class AlertsServiceSettings(MonitorServiceSettings):
+    """The workers that watch latency and silence and hand alerts on."""
+
+    metrics_port: Port = 9130
+    webhook_url: str | None = None
+    """Gets every alert event as JSON."""
+    alertmanager_url: str | None = None
+    """Base URL of an Alertmanager, told of alerts that fire and are resolved by its API v2."""
+    log: bool = True
+    """Every alert event is a JSON line on stdout."""
+
+
 class Settings(BaseSettings):
     """All settings, by part."""
 
@@ -105,6 +142,9 @@ class Settings(BaseSettings):
     bundles: BundlesSettings = BundlesSettings()
     gateway: GatewaySettings = GatewaySettings()
     scorer: ScorerSettings = ScorerSettings()
+    drift: DriftServiceSettings = DriftServiceSettings()
+    fairness: FairnessServiceSettings = FairnessServiceSettings()
+    alerts: AlertsServiceSettings = AlertsServiceSettings()
     data_dir: Path | None = None
 
     @classmethod

@@ -8,8 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from atalaia.alerts import AlertEvent, SilenceRecord
 from atalaia.inference.protocol import InferRequest, InferResponse
-from atalaia.records import BundleRecord, ModelRecord, Observation
+from atalaia.records import BundleRecord, Label, ModelRecord, Observation
+from atalaia.results import DriftResult, FairnessResult, PerformanceResult
 
 DAY_MS = 86_400_000
 MAX_REQUEST_BYTES = 1_048_576
@@ -92,8 +94,8 @@ OBSERVATIONS = Topic(
     partitions=4,
     retention_ms=30 * DAY_MS,
     max_value_bytes=MAX_OBSERVATION_BYTES,
-    producers=("scorer",),
-    consumers=("drift", "fairness", "audit"),
+    producers=("scorer", "atalaia monitors"),
+    consumers=("drift", "fairness", "alerts", "audit"),
 )
 MODELS = Topic(
     name="models",
@@ -103,8 +105,8 @@ MODELS = Topic(
     partitions=1,
     retention_ms=-1,
     max_value_bytes=MAX_REQUEST_BYTES,
-    producers=("atalaia up", "atalaia models"),
-    consumers=("gateway", "scorer", "audit"),
+    producers=("atalaia up", "atalaia models", "atalaia monitors"),
+    consumers=("gateway", "scorer", "drift", "fairness", "alerts", "audit"),
     cleanup="compact",
 )
 BUNDLES = Topic(
@@ -116,7 +118,7 @@ BUNDLES = Topic(
     retention_ms=-1,
     max_value_bytes=MAX_REQUEST_BYTES,
     producers=("atalaia up", "atalaia models"),
-    consumers=("gateway", "scorer", "audit"),
+    consumers=("gateway", "scorer", "drift", "fairness", "alerts", "audit"),
     cleanup="compact",
 )
 DEAD_LETTERS = Topic(
@@ -127,8 +129,103 @@ DEAD_LETTERS = Topic(
     partitions=1,
     retention_ms=30 * DAY_MS,
     max_value_bytes=MAX_RESPONSE_BYTES,
-    producers=("scorer",),
+    producers=("scorer", "drift", "fairness", "alerts"),
     consumers=("people on call", "audit"),
 )
 
-TOPICS: tuple[Topic, ...] = (REQUESTS, PREDICTIONS, REPLIES, OBSERVATIONS, MODELS, BUNDLES, DEAD_LETTERS)
+LABELS = Topic(
+    name="labels",
+    summary="Late truth: one label, a list of them, or columns; later ones replace earlier ones",
+    key="model",
+    value=Label,
+    partitions=OBSERVATIONS.partitions,
+    retention_ms=30 * DAY_MS,
+    max_value_bytes=MAX_RESPONSE_BYTES,
+    producers=("gateway", "producers", "atalaia labels", "atalaia replay"),
+    consumers=("fairness", "audit"),
+)
+DRIFT = Topic(
+    name="drift",
+    summary="Drift of inputs and answers, one result a window and its revisions",
+    key="model",
+    value=DriftResult,
+    partitions=1,
+    retention_ms=90 * DAY_MS,
+    max_value_bytes=MAX_RESPONSE_BYTES,
+    producers=("drift",),
+    consumers=("gateway", "consumers", "audit"),
+)
+PERFORMANCE = Topic(
+    name="performance",
+    summary="How well a version does by the truth that has come, one result a window and its revisions",
+    key="model",
+    value=PerformanceResult,
+    partitions=1,
+    retention_ms=90 * DAY_MS,
+    max_value_bytes=MAX_RESPONSE_BYTES,
+    producers=("fairness",),
+    consumers=("gateway", "consumers", "audit"),
+)
+FAIRNESS = Topic(
+    name="fairness",
+    summary="What groups of rows are given and how that compares, one result a window and its revisions",
+    key="model",
+    value=FairnessResult,
+    partitions=1,
+    retention_ms=90 * DAY_MS,
+    max_value_bytes=MAX_RESPONSE_BYTES,
+    producers=("fairness",),
+    consumers=("gateway", "consumers", "audit"),
+)
+ALERTS = Topic(
+    name="alerts",
+    summary="Alerts as they become pending, fire and are resolved",
+    key="fingerprint",
+    value=AlertEvent,
+    partitions=1,
+    retention_ms=90 * DAY_MS,
+    max_value_bytes=MAX_REQUEST_BYTES,
+    producers=("drift", "fairness", "alerts"),
+    consumers=("alerts", "gateway", "consumers"),
+)
+SILENCES = Topic(
+    name="silences",
+    summary="Silences and acknowledgements of alerts",
+    key="id",
+    value=SilenceRecord,
+    partitions=1,
+    retention_ms=-1,
+    max_value_bytes=MAX_REQUEST_BYTES,
+    producers=("gateway",),
+    consumers=("gateway", "alerts"),
+    cleanup="compact",
+)
+SNAPSHOTS = Topic(
+    name="snapshots",
+    summary="Sequential detectors as they stand, to look at; their state is kept with the fence",
+    key="model@version/role/column/detector",
+    value=None,
+    partitions=1,
+    retention_ms=-1,
+    max_value_bytes=MAX_REQUEST_BYTES,
+    producers=("drift", "fairness"),
+    consumers=("people",),
+    cleanup="compact",
+)
+
+TOPICS: tuple[Topic, ...] = (
+    REQUESTS,
+    PREDICTIONS,
+    REPLIES,
+    LABELS,
+    OBSERVATIONS,
+    DRIFT,
+    PERFORMANCE,
+    FAIRNESS,
+    ALERTS,
+    SILENCES,
+    MODELS,
+    BUNDLES,
+    SNAPSHOTS,
+    DEAD_LETTERS,
+)

@@ -15,14 +15,14 @@ import msgspec
 import numpy as np
 import redis
 
+from atalaia.join.matching import JoinCounts, JoinRules, Labels, Predictions, plan, resolve
+from atalaia.join.rows import row_ids
+from atalaia.join.sweep import JoinSpace, Sweep
 from atalaia.runtime import redis as redis_runtime
 from atalaia.runtime.ports import free_port
 from atalaia.runtime.supervisor import Supervisor
 from atalaia.state.fence import Fence, Outcome, Step, Token, Unit
-from atalaia.state.join import JoinCounts, JoinRules, Labels, Predictions, plan, resolve
 from atalaia.state.redis import RedisState, connect
-from atalaia.state.rows import row_ids
-from atalaia.state.sweep import JoinSpace, Sweep
 
 ROWS = 500_000
 BATCH_ROWS = 10_000

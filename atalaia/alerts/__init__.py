@@ -9,7 +9,7 @@ their own, applied when alerts are read, so that they change no alert.
 from atalaia.alerts.events import AlertEvent, Monitor, Severity, Status, fingerprint, rfc3339
 from atalaia.alerts.fold import AlertFold, TrackState
 from atalaia.alerts.phases import Finding, Judged, Phase, Rule, Transition, advance
-from atalaia.alerts.silences import Acknowledgement, ShownAlert, Silence, show
+from atalaia.alerts.silences import Acknowledgement, ShownAlert, Silence, SilenceRecord, show
 
 __all__ = [
     "Acknowledgement",
@@ -23,6 +23,7 @@ __all__ = [
     "Severity",
     "ShownAlert",
     "Silence",
+    "SilenceRecord",
     "Status",
     "TrackState",
     "Transition",

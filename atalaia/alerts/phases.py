@@ -31,7 +31,9 @@ class Rule(msgspec.Struct, frozen=True):
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one window says of one subject; a subject without a verdict in a window has no finding.
 
-    ``clear`` counts towards the end of an alert, where that asks for more than not being hit.
+    ``clear`` counts towards the end of an alert, where that asks for more than not being hit. Where the
+    subject stands for many that persist each on its own, ``fires`` says that one of them does, in place of
+    the rule's count of hits, and ``since_ms`` since when.
     """
 
     subject: str
@@ -39,6 +41,8 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     evidence: dict[str, Any] = {}
     clear: bool | None = None
     severity: Severity | None = None
+    fires: bool | None = None
+    since_ms: int | None = None
 
     @property
     def is_clear(self) -> bool:
@@ -98,8 +102,9 @@ def advance(rule: Rule, phase: Phase, judged: Judged) -> tuple[Phase, Transition
             return Phase(end_ms=judged.end_ms), Transition("resolved", phase.since_ms, ending, "clear")
         return Phase("firing", phase.since_ms, recent, judged.end_ms), None
     hits = tuple(entry for entry in recent[-rule.of :] if entry.finding.hit)
-    if judged.finding.hit and len(hits) >= rule.hits:
-        since = hits[0].start_ms
+    if _fires(rule, judged.finding, len(hits)):
+        hits = hits or (judged,)
+        since = hits[0].start_ms if judged.finding.since_ms is None else judged.finding.since_ms
         # Windows from before the alert do not count towards its end, were they clear.
         return Phase("firing", since, (judged,), judged.end_ms), Transition("firing", since, hits)
     if hits:
@@ -110,3 +115,7 @@ def advance(rule: Rule, phase: Phase, judged: Judged) -> tuple[Phase, Transition
     if phase.status == "pending":
         lapsed = Transition("resolved", phase.since_ms, recent[-rule.of :], "lapsed")
     return Phase("quiet", 0, recent, judged.end_ms), lapsed
+
+
+def _fires(rule: Rule, finding: Finding, hits: int) -> bool:
+    return finding.fires if finding.fires is not None else finding.hit and hits >= rule.hits

@@ -44,6 +44,13 @@ class Acknowledgement(msgspec.Struct, frozen=True, omit_defaults=True):
     comment: str = ""
 
 
+class SilenceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of the two, as it goes to the topic `silences`; its key is the id within."""
+
+    silence: Silence | None = None
+    acknowledgement: Acknowledgement | None = None
+
+
 class ShownAlert(msgspec.Struct, frozen=True, omit_defaults=True):
     """An alert as it is read: its last event, and who silenced or acknowledged it."""
 

@@ -1,1 +1,1 @@
-"""Fenced state of the monitors, and the join of predictions and labels."""
+"""Fenced state of the monitors in Redis, with a twin in memory."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from atalaia.state.rows import ExpiredRows, RowKeys, RowValues, RowWrites
+from atalaia.join.rows import ExpiredRows, RowKeys, RowValues, RowWrites
 
 
 class Outcome(Enum):

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from atalaia.join.rows import BUCKET_BYTES, ID_BYTES, ExpiredRows, RowKeys, RowValues, pack_time, unpack_time
 from atalaia.state.errors import ExitAndReload, ResendStepOrExit
 from atalaia.state.fence import Loaded, OutboxEntry, Outcome, Step, Token, Unit
-from atalaia.state.rows import BUCKET_BYTES, ID_BYTES, ExpiredRows, RowKeys, RowValues, pack_time, unpack_time
 
 
 @dataclass

@@ -10,9 +10,9 @@ import redis
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
 
+from atalaia.join.rows import ExpiredRows, RowKeys, RowValues, pack_time, unpack_time
 from atalaia.state.errors import ExitAndReload, ResendStepOrExit, RetryRead, UnsafeRedis
 from atalaia.state.fence import Loaded, OutboxEntry, Outcome, Step, Token, Unit
-from atalaia.state.rows import ExpiredRows, RowKeys, RowValues, pack_time, unpack_time
 
 INCARNATION_BYTES = 8
 _SEQUENCE_BYTES = 8

@@ -17,3 +17,6 @@ TRACEPARENT = "traceparent"
 
 OUTCOME = "outcome"
 """On a reply that is no plain answer: `abstained` (its single row was) or `failed` (it holds an error)."""
+
+MARK = "mark"
+"""On `requests` and `labels`: the value is a mark of time, `atalaia.records.TimeMark`."""

@@ -49,6 +49,10 @@ def observed(message: Message) -> Observed:
     """A message of `observations`."""
     record = msgspec.json.decode(message.value() or b"", type=Observation)
     requests = [request for model in record.models for request in _observed_requests(model)]
+    requests += [
+        ObservedRequest(entry.mark.model or "", entry.partition, entry.offset, "", "mark")
+        for entry in record.marks
+    ]
     return Observed(message.partition() or 0, message.offset() or 0, record.ranges, requests)
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any, NamedTuple, Protocol, cast
 
+import msgspec
+
 from atalaia.deployments import in_force
 from atalaia.errors import NotReadable, Refusal, UnknownModel
 from atalaia.inference.protocol import (
@@ -15,9 +17,9 @@ from atalaia.inference.protocol import (
     decode_tensors,
 )
 from atalaia.inference.rows import Rows
-from atalaia.records import Deployment
+from atalaia.records import Deployment, ObservedMark, TimeMark
 from atalaia.stream.catalog import View
-from atalaia.stream.headers import DEADLINE, MODEL, REPLY, VERSION
+from atalaia.stream.headers import DEADLINE, MARK, MODEL, REPLY, VERSION
 from services.scorer.served import Served
 
 BATCH_BYTES = 4_194_304
@@ -64,6 +66,7 @@ class Asked(NamedTuple):
 NOTHING_ASKED = Asked()
 _UNREADABLE: list[tuple[str, bytes | None]] = [("", None)]
 """Stands for headers that have a name that is no text."""
+_mark_decoder = msgspec.json.Decoder(TimeMark)
 _headers_of = methodcaller("headers")
 """Unlike a method call, which Python specialises when hot, this sees at once that an error was set."""
 
@@ -116,6 +119,7 @@ class Batch:
 
     groups: list[Group] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    marks: list[ObservedMark] = field(default_factory=list)
     taken: int = 0
     observation_bytes: int = 0
 
@@ -206,7 +210,9 @@ class Intake:
             try:
                 if given is _UNREADABLE:
                     raise NotReadable("a header's name is not UTF-8; expected names that are text")
-                if tensor is None or tensor.parameters is not None or asked.version is not None:
+                if given is not None and _is_mark(given):
+                    batch.marks.append(_read_mark(message, value))
+                elif tensor is None or tensor.parameters is not None or asked.version is not None:
                     self._sort_general(message, value, asked)
                 else:
                     self._sort_tensor(message, value or b"", tensor, asked)
@@ -309,6 +315,23 @@ def _all_headers(messages: Sequence[Message]) -> list[Any]:
             message.set_headers(_UNREADABLE)  # asked again, it would hand out a null pointer
             headers.append(_UNREADABLE)
     return headers
+
+
+def _is_mark(headers: list[tuple[str, bytes | None]]) -> bool:
+    return any(name == MARK for name, _ in headers)
+
+
+def _read_mark(message: Message, value: bytes | None) -> ObservedMark:
+    """A replay's mark of time, which is observed and answers nobody."""
+    try:
+        mark = _mark_decoder.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotReadable(
+            f"the header {MARK!r} announces a mark of time, which this is not: {error}"
+        ) from error
+    if mark.model is None or mark.replay is None:
+        raise NotReadable("a mark of time on requests needs its model and replay")
+    return ObservedMark(message.partition(), message.offset(), mark)
 
 
 def claims_one_row(body: InferRequest) -> bool:

@@ -185,6 +185,7 @@ class Loop:
 
     def _score(self, batch: Batch) -> None:
         self._section.observation_bytes += batch.observation_bytes
+        self._section.marks += batch.marks
         for failure in batch.failures:
             self._fail(failure)
         for group in batch.groups:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from atalaia.errors import Refusal
-from atalaia.records import SourceRange
+from atalaia.records import ObservedMark, SourceRange
 from services.scorer.intake import Message
 from services.scorer.scoring import Scored
 
@@ -41,6 +41,7 @@ class Section:
     predictions: list[bytes] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     scored: list[Scored] = field(default_factory=list)
+    marks: list[ObservedMark] = field(default_factory=list)
     rows: int = 0
     observation_bytes: int = 0
     polled_at_ms: int = 0

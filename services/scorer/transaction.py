@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from atalaia.records import ModelObservation, Observation
+from atalaia.records import ModelObservation, Observation, ObservedMark
 from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import producer
 from atalaia.stream.deadletters import dead_letter_headers
@@ -189,8 +189,11 @@ class Committer:
         models: list[list[ModelObservation]] = [[] for _ in range(OBSERVATIONS.partitions)]
         for observation in observe(section.scored):
             models[partition_of(observation.model, OBSERVATIONS.partitions)].append(observation)
+        marks: list[list[ObservedMark]] = [[] for _ in range(OBSERVATIONS.partitions)]
+        for place in section.marks:
+            marks[partition_of(place.mark.model or "", OBSERVATIONS.partitions)].append(place)
         for partition, entries in enumerate(models):
-            value = self._encoder.encode(Observation(self._scorer, ranges, entries))
+            value = self._encoder.encode(Observation(self._scorer, ranges, entries, marks[partition]))
             self._producer.produce(self._prefix + OBSERVATIONS.name, value=value, partition=partition)
 
     def _produce_predictions(self, section: Section) -> None:

@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atalaia.join.held import MOST_EARLY_LABELS
+from atalaia.join.matching import JoinCounts, JoinRules, Labels, Predictions, Resolved, plan, resolve
+from atalaia.join.rows import row_ids
+from atalaia.join.sweep import JoinSpace, Sweep
 from atalaia.state.fence import Fence, Outcome, Step, Token, Unit
-from atalaia.state.join import JoinCounts, JoinRules, Labels, Predictions, Resolved, plan, resolve
 from atalaia.state.memory import MemoryServer, MemoryState
-from atalaia.state.records import MOST_EARLY_LABELS
-from atalaia.state.rows import row_ids
-from atalaia.state.sweep import JoinSpace, Sweep
 
 RULES = JoinRules(horizon_ms=100, grace_ms=40, payload_bytes=4)
 SPACE = JoinSpace(most_rows=200)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import redis
 
+from atalaia.join.rows import RowGroup, RowKeys, RowWrites, pack_times, row_ids, unpack_time
 from atalaia.state.errors import ExitAndReload, ResendStepOrExit, RetryRead, UnsafeRedis
 from atalaia.state.fence import Fence, Loaded, OutboxEntry, Outcome, Step, Token, Unit
 from atalaia.state.memory import MemoryServer, MemoryState
 from atalaia.state.redis import RedisState, connect
-from atalaia.state.rows import RowGroup, RowKeys, RowWrites, pack_times, row_ids, unpack_time
 from tests.contracts.state.conftest import Backend, drop
 
 ALL_BYTES = bytes(range(256))

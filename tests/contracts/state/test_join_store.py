@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from atalaia.join.matching import JoinCounts, JoinRules, Labels, Predictions, Resolved, plan, resolve
+from atalaia.join.rows import ExpiredRows, RowValues, row_ids
+from atalaia.join.sweep import JoinSpace, Sweep
 from atalaia.state.fence import Fence, Outcome, Step, Unit
-from atalaia.state.join import JoinCounts, JoinRules, Labels, Predictions, Resolved, plan, resolve
-from atalaia.state.rows import ExpiredRows, RowValues, row_ids
-from atalaia.state.sweep import JoinSpace, Sweep
 from tests.contracts.state.conftest import Backend
 
 RULES = JoinRules(horizon_ms=100, grace_ms=40, payload_bytes=2)

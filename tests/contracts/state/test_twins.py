@@ -8,10 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from atalaia.join.rows import RowGroup, RowKeys, RowValues, RowWrites, pack_time, row_ids
 from atalaia.state.fence import Fence, Loaded, OutboxEntry, Step, Token, Unit
 from atalaia.state.memory import MemoryServer, MemoryState
 from atalaia.state.redis import connect
-from atalaia.state.rows import RowGroup, RowKeys, RowValues, RowWrites, pack_time, row_ids
 from tests.contracts.state.conftest import drop
 
 BUCKETS = 3

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from atalaia.state.records import MOST_EARLY_LABELS, HeldRows, LabelTable
-from atalaia.state.rows import (
+from atalaia.join.held import MOST_EARLY_LABELS, HeldRows, LabelTable
+from atalaia.join.rows import (
     BoolArray,
     ByteArray,
     IdArray,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atalaia.state.rows import (
+from atalaia.join.rows import (
     BoolArray,
     ByteArray,
     IntArray,

@@ -3,9 +3,9 @@
 import msgspec
 import numpy as np
 
-from atalaia.state.join import JoinCounts
-from atalaia.state.records import EARLY, HEAD_BYTES, WAITING
-from atalaia.state.rows import ExpiredRows, IdArray, RowKeys, RowWrites, unpack
+from atalaia.join.held import EARLY, HEAD_BYTES, WAITING
+from atalaia.join.matching import JoinCounts
+from atalaia.join.rows import ExpiredRows, IdArray, RowKeys, RowWrites, unpack
 
 ROWS_A_BUCKET = 48
 """What a full bucket holds on average: few enough to be found fast, enough to share its key's memory."""

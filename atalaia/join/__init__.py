@@ -1,0 +1,1 @@
+"""The join of predictions and labels by id: pure, in columns; `atalaia.state` keeps its rows."""

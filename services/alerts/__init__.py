@@ -1,0 +1,1 @@
+"""Alerts handed on to people, and those of latency and silence."""

@@ -1,0 +1,1 @@
+"""Drift of what is asked and answered, window by window."""

@@ -1,0 +1,1 @@
+"""Late truth: joined with predictions, and what follows for performance and fairness."""
