@@ -37,6 +37,7 @@ class Publication(NamedTuple):
     value: bytes
     content: str
     once: bool = False
+    headers: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def id(self) -> str:
