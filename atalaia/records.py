@@ -15,6 +15,7 @@ from atalaia.bundles.manifest import ClassLabel, Name
 
 Time = Annotated[str, msgspec.Meta(description="RFC 3339, UTC")]
 Role = Literal["primary", "canary", "shadow"]
+DeploymentRole = Literal["primary", "canary", "shadow", "retired"]
 Outcome = Literal["answered", "abstained", "failed", "expired", "mark"]
 
 ArrayDatatype = Literal["BOOL", "UINT8", "INT32", "INT64", "FP32", "FP64"]
@@ -70,23 +71,25 @@ class SourceRange(msgspec.Struct, frozen=True, omit_defaults=True, rename={"star
 
 
 class TimeMark(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A word on time: the value of a message with the header ``mark`` on `requests` or `labels`.
+    """The value of a message with the header ``mark`` on `requests` or `labels`, which is about what follows.
 
     ``clock`` is the wall clock of a gateway, of all models of a partition of `labels`. A replay declares its
     own time of one model: on every partition ``begin`` before its first row, ``at`` now and then, ``end``
     after its last; between them nothing else moves that model's time. ``partitions`` is how many partitions
-    the replay marks.
+    the replay marks. ``deployment`` says that from here on the deployment of that time is in force, whose
+    record follows at once.
     """
 
-    kind: Literal["clock", "begin", "at", "end"]
+    kind: Literal["clock", "begin", "at", "end", "deployment"]
     time_ms: int
     model: Name | None = None
     replay: str | None = None
     partitions: int = 0
+    deployed_at: Time | None = None
 
 
 class ObservedMark(msgspec.Struct, frozen=True):
-    """A mark of time of a replay, and where on `requests` it lay."""
+    """A mark of a replay or a deployment, and where on `requests` it lay."""
 
     partition: int
     offset: int
@@ -199,11 +202,14 @@ class BundleRecord(msgspec.Struct, frozen=True):
 
 
 class Deployment(msgspec.Struct, frozen=True, omit_defaults=True, rename={"positions": "from"}):
-    """A version in a role, from the given position of each partition of `requests` onwards."""
+    """A version in a role, from the given position of each partition of `requests` onwards.
+
+    ``weight`` is the share of a canary in percent. A ``retired`` version takes no part any more.
+    """
 
     version: Name
     digest: str
-    role: Role
+    role: DeploymentRole
     positions: dict[int, int]
     deployed_at: Time
     weight: float | None = None

@@ -13,7 +13,7 @@ import structlog
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from atalaia.bundles.folder import Bundle
-from atalaia.deployments import default_model, deployed_version
+from atalaia.deployments import Plan, current_plan, default_model, deployed_version
 from atalaia.errors import BundleError, NoPrimary, StreamUnavailable, UnknownModel
 from atalaia.records import BundleRecord, Deployment, ModelRecord
 from atalaia.settings import KafkaSettings
@@ -42,33 +42,48 @@ class View(Generic[Loaded]):
         """The model that answers requests which name none."""
         return default_model(self.records.values())
 
-    def primary_deployments(self, model: str | None) -> list[Deployment]:
-        """Primary deployments of ``model`` that could be loaded, newest first.
+    def deployments(self, model: str | None) -> list[Deployment]:
+        """Deployments of ``model`` whose bundle could be loaded, oldest first: `plan_at` takes them.
+
+        Raises
+        ------
+        UnknownModel
+        """
+        return self._deployments[self.name_of(model)]
+
+    def plan(self, model: str | None) -> Plan:
+        """The versions that take part in new requests.
 
         Raises
         ------
         UnknownModel, NoPrimary
         """
         name = self.name_of(model)
-        deployments = self._primaries.get(name)
-        if not deployments:
-            raise NoPrimary(f"no version of model {name!r} is ready to answer{self._why_not(name)}")
-        return deployments
+        plan = self._plans[name]
+        if plan.primary is None:
+            raise self.no_primary(name)
+        return plan
 
-    @cached_property
-    def _primaries(self) -> dict[str, list[Deployment]]:
-        return {
-            name: [
-                entry
-                for entry in reversed(record.deployments)
-                if entry.role == "primary" and (name, entry.version) in self.loaded
-            ]
-            for name, record in self.records.items()
-        }
+    def no_primary(self, name: str) -> NoPrimary:
+        """Why nothing answers."""
+        return NoPrimary(f"no version of model {name!r} is ready to answer{self._why_not(name)}")
 
     def primary(self, model: str | None) -> Loaded:
         """The version of ``model`` that answers new requests."""
-        return self.loaded[self.name_of(model), self.primary_deployments(model)[0].version]
+        name, primary = self.name_of(model), self.plan(model).primary
+        assert primary is not None  # noqa: S101 - else the plan was refused
+        return self.loaded[name, primary.version]
+
+    @cached_property
+    def _deployments(self) -> dict[str, list[Deployment]]:
+        return {
+            name: [entry for entry in record.deployments if (name, entry.version) in self.loaded]
+            for name, record in self.records.items()
+        }
+
+    @cached_property
+    def _plans(self) -> dict[str, Plan]:
+        return {name: current_plan(deployments) for name, deployments in self._deployments.items()}
 
     def version(self, model: str | None, version: str) -> tuple[Deployment, Loaded]:
         """A version asked for by name, in whichever role.

@@ -1,82 +1,243 @@
-"""Deploying a bundle: checked, stored, recorded on `bundles`, then on `models`."""
+"""Deployments: a bundle checked, stored, recorded on `bundles`, marked on `requests`, recorded on `models`.
+
+A version takes over exactly where the record says. Before the record, a mark is written to every partition
+of `requests`; its position is the one from which the deployment holds. A scorer that meets the mark waits for
+the record, so no request beyond it is answered by who answered before, whichever scorer reads it, now or again.
+"""
 
 import shutil
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 
 from atalaia.bundles.folder import Bundle
+from atalaia.bundles.manifest import Manifest
 from atalaia.bundles.predictor import Predictor
-from atalaia.deployments import add_deployment
-from atalaia.errors import BundleError, StreamUnavailable
-from atalaia.records import BundleRecord, Deployment, ModelRecord, Role
+from atalaia.deployments import add_deployment, current_primary, deployed_version, previous_primary
+from atalaia.errors import BundleError, StreamUnavailable, UnknownModel
+from atalaia.records import BundleRecord, Deployment, DeploymentRole, ModelRecord, Role, TimeMark
 from atalaia.settings import KafkaSettings, Settings
 from atalaia.stream.clients import consumer, producer
+from atalaia.stream.deadletters import Headers
+from atalaia.stream.headers import MARK
 from atalaia.stream.logs import LogReader
 from atalaia.stream.positions import bounds_of
+from atalaia.stream.publishing import publish
 from atalaia.topics import BUNDLES, MODELS, REQUESTS, Topic
 
 LOADING_SECONDS = 1.0
 """Between the record of a bundle and that of its deployment, where another version is being served."""
 
 _TIMEOUT_SECONDS = 15.0
+_ANNOUNCED_SECONDS = 3.0
+"""A record later than this after its marks is not written: scorers have gone on without it soon after."""
 
 
-def deploy(bundle_folder: Path, *, settings: Settings, role: Role = "primary") -> ModelRecord:
-    """Make a bundle's version answer from the present ends of `requests` on; returns the model's record.
+def deploy(
+    bundle_folder: Path, *, settings: Settings, role: Role = "primary", weight: float | None = None
+) -> ModelRecord:
+    """Make a bundle's version take part in requests from here on; returns the model's record.
 
-    The same version with the same digest in the same role is no change.
+    The same version with the same digest in the same role and share is no change.
+
+    Parameters
+    ----------
+    weight : of a canary, the percentage of requests it answers
 
     Raises
     ------
     BundleError
-        where the bundle cannot be read, fails its digests or its self-test, or its version is deployed
-        with another digest.
+        where the bundle cannot be read, fails its digests or its self-test, its version is deployed with
+        another digest, or it takes other rows than the primary beside which it is to serve.
     StreamUnavailable
         where Kafka does not acknowledge.
     """
     bundle = Bundle.read(bundle_folder)
     Predictor(bundle).self_test()
-    name, version = bundle.manifest.name, bundle.manifest.version
+    name, version = bundle.name, bundle.version
     record = read_models(settings.kafka).get(name)
-    deployment = Deployment(
-        version=version,
-        digest=bundle.digest,
-        role=role,
-        positions=_end_positions(settings.kafka),
-        deployed_at=datetime.now(UTC).isoformat(),
-    )
-    try:
-        changed = add_deployment(record, name, deployment)
-    except ValueError as error:
-        raise BundleError(str(error)) from error
-    if changed is record:
-        return changed
+    deployment = _deployment(version, bundle.digest, role, weight if role == "canary" else None)
+    if role != "primary" and record is not None:
+        _check_alike(settings.kafka, record, bundle.manifest)
+    if _added(record, name, deployment) is record and record is not None:
+        return record
     location = _store(bundle, settings.bundles.store)
     bundle_record = BundleRecord(name, version, bundle.digest, str(location), deployment.deployed_at)
-    _publish(settings.kafka, BUNDLES, f"{name}@{version}", bundle_record)
-    if record is not None:
-        # The services load the bundle meanwhile, so that the version takes over where its record says.
-        time.sleep(LOADING_SECONDS)
-        deployment = msgspec.structs.replace(deployment, positions=_end_positions(settings.kafka))
-        changed = add_deployment(record, name, deployment)
-    _publish(settings.kafka, MODELS, name, changed)
-    return changed
+    publish(settings.kafka, BUNDLES, bundle_record, key=f"{name}@{version}")
+    if record is None:
+        first = msgspec.structs.replace(deployment, positions=_end_positions(settings.kafka))
+        return _record(settings.kafka, _added(None, name, first))
+    # The services load the bundle meanwhile, so that the version takes over where its record says.
+    time.sleep(LOADING_SECONDS)
+    return _take_effect(settings.kafka, record, deployment)
+
+
+def promote(name: str, version: str, *, kafka: KafkaSettings) -> ModelRecord:
+    """Make a deployed version the primary.
+
+    Raises
+    ------
+    UnknownModel
+        where it is not deployed.
+    """
+    return _change(name, version, "primary", kafka=kafka)
+
+
+def rollback(name: str, *, kafka: KafkaSettings) -> ModelRecord:
+    """Make the version that answered before the present primary answer again.
+
+    Raises
+    ------
+    UnknownModel
+        where there was none.
+    """
+    record = _known(name, kafka)
+    before = previous_primary(record)
+    if before is None:
+        raise UnknownModel(f"no version of {name} answered before the present one; deploy another")
+    return _take_effect(kafka, record, _deployment(before.version, before.digest, "primary"))
+
+
+def retire(name: str, version: str, *, kafka: KafkaSettings) -> ModelRecord:
+    """Take a version out; without its primary a model answers nobody.
+
+    Raises
+    ------
+    UnknownModel
+        where it is not deployed.
+    """
+    return _change(name, version, "retired", kafka=kafka)
 
 
 def read_models(kafka: KafkaSettings) -> dict[str, ModelRecord]:
     """The latest record of every model."""
-    latest: dict[str, ModelRecord] = {}
-    with LogReader(kafka, (MODELS,)) as reader:
+    return _read_latest(kafka, MODELS, ModelRecord, lambda record: record.name)
+
+
+def read_bundles(kafka: KafkaSettings) -> dict[tuple[str, str], BundleRecord]:
+    """The latest record of every version's bundle."""
+    return _read_latest(kafka, BUNDLES, BundleRecord, lambda record: (record.model, record.version))
+
+
+_Record = TypeVar("_Record", bound=msgspec.Struct)
+_Key = TypeVar("_Key")
+
+
+def _read_latest(
+    kafka: KafkaSettings, topic: Topic, record_type: type[_Record], key_of: Callable[[_Record], _Key]
+) -> dict[_Key, _Record]:
+    latest: dict[_Key, _Record] = {}
+    with LogReader(kafka, (topic,)) as reader:
         for message in reader.read_to_end():
             value = message.value()
             if value is not None:
-                record = msgspec.json.decode(value, type=ModelRecord)
-                latest[record.name] = record
+                record = msgspec.json.decode(value, type=record_type)
+                latest[key_of(record)] = record
     return latest
+
+
+def _known(name: str, kafka: KafkaSettings) -> ModelRecord:
+    models = read_models(kafka)
+    if name not in models:
+        known = ", ".join(sorted(models)) or "none"
+        raise UnknownModel(f"no model {name!r} is deployed; deployed: {known}")
+    return models[name]
+
+
+def _change(name: str, version: str, role: DeploymentRole, *, kafka: KafkaSettings) -> ModelRecord:
+    record = _known(name, kafka)
+    present = deployed_version(record, version)
+    if present is None:
+        known = ", ".join(dict.fromkeys(entry.version for entry in record.deployments))
+        raise UnknownModel(f"model {name!r} has no version {version!r} deployed; it had {known}")
+    return _take_effect(kafka, record, _deployment(version, present.digest, role))
+
+
+def _deployment(version: str, digest: str, role: DeploymentRole, weight: float | None = None) -> Deployment:
+    return Deployment(version, digest, role, {}, datetime.now(UTC).isoformat(), weight)
+
+
+def _added(record: ModelRecord | None, name: str, deployment: Deployment) -> ModelRecord:
+    try:
+        return add_deployment(record, name, deployment)
+    except ValueError as error:
+        raise BundleError(str(error)) from error
+
+
+def _check_alike(kafka: KafkaSettings, record: ModelRecord, manifest: Manifest) -> None:
+    """A canary or shadow gets the primary's requests, so it has to take them."""
+    primary = current_primary(record)
+    if primary is None:
+        return
+    location = read_bundles(kafka)[record.name, primary.version].location
+    theirs = Bundle.read(Path(location)).manifest
+    beside = f"{record.name} {manifest.version} is to serve beside the primary {primary.version}"
+    ours, others = (
+        {feature.name: (feature.datatype, feature.missing) for feature in one.features}
+        for one in (manifest, theirs)
+    )
+    wrong = [name for name in (*others, *ours) if ours.get(name) != others.get(name)]
+    if wrong or list(ours) != list(others):
+        raise BundleError(
+            f"{beside}, but takes other features ({', '.join(dict.fromkeys(wrong)) or 'in another order'}): "
+            "deploy it as primary, or under a name of its own"
+        )
+    if theirs.classes != manifest.classes:
+        raise BundleError(
+            f"{beside}, but has other classes ({list(manifest.classes)}, expected {list(theirs.classes)}): "
+            "deploy it as primary, or under a name of its own"
+        )
+
+
+def _take_effect(kafka: KafkaSettings, record: ModelRecord, deployment: Deployment) -> ModelRecord:
+    """Mark where a deployment begins, and record it there; the same record where nothing changes."""
+    if _added(record, record.name, deployment) is record:
+        return record
+    began = time.monotonic()
+    positions = _announce(kafka, record.name, deployment)
+    if time.monotonic() - began > _ANNOUNCED_SECONDS:
+        raise StreamUnavailable(
+            f"the marks of {record.name} {deployment.version} took Kafka more than {_ANNOUNCED_SECONDS:g} s; "
+            "nothing has changed, try again"
+        )
+    return _record(
+        kafka, _added(record, record.name, msgspec.structs.replace(deployment, positions=positions))
+    )
+
+
+def _announce(kafka: KafkaSettings, name: str, deployment: Deployment) -> dict[int, int]:
+    """Write a mark to every partition of `requests`; the positions after them."""
+    now_ms = time.time_ns() // 1_000_000
+    mark = TimeMark("deployment", now_ms, name, deployed_at=deployment.deployed_at)
+    value = msgspec.json.encode(mark)
+    headers: Headers = [(MARK, b"deployment")]
+    topic = kafka.topic_prefix + REQUESTS.name
+    positions: dict[int, int] = {}
+
+    def on_delivery(error: object, message: Message) -> None:
+        if error is None:
+            positions[message.partition() or 0] = (message.offset() or 0) + 1
+
+    client = producer(kafka, **{"linger.ms": 0})
+    partitions = client.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions
+    for partition in partitions:
+        client.produce(topic, value=value, partition=partition, headers=headers, on_delivery=on_delivery)
+    client.flush(_TIMEOUT_SECONDS)
+    if positions.keys() != set(partitions):
+        raise StreamUnavailable(
+            f"the marks of {name} {deployment.version} were not acknowledged; nothing has changed, try again"
+        )
+    return positions
+
+
+def _record(kafka: KafkaSettings, record: ModelRecord) -> ModelRecord:
+    publish(kafka, MODELS, record, key=record.name)
+    return record
 
 
 def _end_positions(kafka: KafkaSettings) -> dict[int, int]:
@@ -105,20 +266,3 @@ def _store(bundle: Bundle, store: Path | None) -> Path:
     if not kept.exists():
         shutil.copytree(bundle.folder, kept, dirs_exist_ok=False)
     return kept
-
-
-def _publish(kafka: KafkaSettings, topic: Topic, key: str, record: msgspec.Struct) -> None:
-    client = producer(kafka)
-    failures: list[str] = []
-
-    def on_delivery(error: object, message: object) -> None:
-        del message
-        if error is not None:
-            failures.append(str(error))
-
-    client.produce(
-        kafka.topic_prefix + topic.name, key=key, value=msgspec.json.encode(record), on_delivery=on_delivery
-    )
-    if client.flush(_TIMEOUT_SECONDS) or failures:
-        why = "; ".join(failures) or "not acknowledged in time"
-        raise StreamUnavailable(f"{topic.name} could not be written: {why}")

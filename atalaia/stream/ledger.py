@@ -48,7 +48,8 @@ def read_topic(kafka: KafkaSettings, topic: Topic) -> Iterator[Message]:
 def observed(message: Message) -> Observed:
     """A message of `observations`."""
     record = msgspec.json.decode(message.value() or b"", type=Observation)
-    requests = [request for model in record.models for request in _observed_requests(model)]
+    answering = (model for model in record.models if model.role != "shadow")
+    requests = [request for model in answering for request in _observed_requests(model)]
     requests += [
         ObservedRequest(entry.mark.model or "", entry.partition, entry.offset, "", "mark")
         for entry in record.marks

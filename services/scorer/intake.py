@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any, NamedTuple, Protocol, cast
 
-import msgspec
-
-from atalaia.deployments import in_force
+from atalaia.deployments import Plan, newest_position, plan_at
 from atalaia.errors import NotReadable, Refusal, UnknownModel
 from atalaia.inference.protocol import (
     InferRequest,
@@ -19,7 +17,8 @@ from atalaia.inference.protocol import (
 from atalaia.inference.rows import Rows
 from atalaia.records import Deployment, ObservedMark, TimeMark
 from atalaia.stream.catalog import View
-from atalaia.stream.headers import DEADLINE, MARK, MODEL, REPLY, VERSION
+from atalaia.stream.headers import DEADLINE, MODEL, REPLY, VERSION
+from services.scorer.marks import is_mark, read_mark
 from services.scorer.served import Served
 
 BATCH_BYTES = 4_194_304
@@ -66,7 +65,6 @@ class Asked(NamedTuple):
 NOTHING_ASKED = Asked()
 _UNREADABLE: list[tuple[str, bytes | None]] = [("", None)]
 """Stands for headers that have a name that is no text."""
-_mark_decoder = msgspec.json.Decoder(TimeMark)
 _headers_of = methodcaller("headers")
 """Unlike a method call, which Python specialises when hot, this sees at once that an error was set."""
 
@@ -81,7 +79,7 @@ class Request(NamedTuple):
 
 @dataclass(slots=True)
 class Group:
-    """Requests for one version in one role.
+    """Requests for one version in one role; a shadow's are answered by others.
 
     ``singles`` are the common shape, one row of plain numbers, with their ids in ``ids``, their numbers in
     ``values`` and, where they have headers, what these say in ``asked``. ``columns`` are single rows of any
@@ -100,6 +98,13 @@ class Group:
     others: list[tuple[Request, Rows]] = field(default_factory=list)
 
 
+class Route(NamedTuple):
+    """Who answers a request, and which versions are only to be heard."""
+
+    answering: Group
+    shadows: tuple[Group, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A request that gets no prediction, and why."""
@@ -114,12 +119,14 @@ class Failure:
 class Batch:
     """What could be taken at once of what a poll brought: the first ``taken`` messages.
 
-    ``observation_bytes`` bounds what they add to an observation.
+    ``observation_bytes`` bounds what they add to an observation. ``awaited`` is a mark that announces a
+    deployment of which there is no record yet: what follows it waits.
     """
 
     groups: list[Group] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     marks: list[ObservedMark] = field(default_factory=list)
+    awaited: TimeMark | None = None
     taken: int = 0
     observation_bytes: int = 0
 
@@ -131,14 +138,18 @@ class Intake:
     ----------
     view : the deployments in force for this poll
     topic : name of the topic, for ids of requests without one
+    abandoned : deployments that were announced and never recorded
     """
 
-    def __init__(self, view: View[Served], *, topic: str) -> None:
+    def __init__(
+        self, view: View[Served], *, topic: str, abandoned: frozenset[str | None] = frozenset()
+    ) -> None:
         self._view = view
         self._topic = topic
+        self._abandoned = abandoned
         self._batch = Batch()
         self._groups: dict[tuple[str, str, str], Group] = {}
-        self._routes: dict[tuple[str | None, int], tuple[int, Group]] = {}
+        self._routes: dict[tuple[str | None, int], tuple[int, Plan, Route]] = {}
 
     def take(self, messages: Sequence[Message]) -> Batch:
         """Groups and failures of as many ``messages``, none an error, as an observation has room for."""
@@ -171,30 +182,33 @@ class Intake:
         shapes = {entry.shape for entry in inputs}
         if len(shapes) != 1 or not all(ids) or [tensor.parameters for tensor in known].count(None) != count:
             return False
-        group = self._route_all(messages)
+        groups = self._route_all(messages)
         ((rows, width),) = shapes
-        if (
-            group is None
-            or rows != 1
-            or not ({width} == {group.served.tensor_width} == set(map(len, numbers)))
-        ):
+        if not groups or rows != 1 or {width} != set(map(len, numbers)):
             return False
-        size = count * group.single_bytes + sum(map(len, cast("list[bytes]", values)))
+        if any(group.served.tensor_width != width for group in groups):
+            return False
+        bodies = sum(map(len, cast("list[bytes]", values)))
+        size = sum(count * group.single_bytes + bodies for group in groups)
         if size > BATCH_BYTES:
             return False
-        group.singles, group.ids, group.values = list(messages), cast("list[str]", ids), numbers
+        for group in groups:
+            group.singles, group.ids, group.values = list(messages), cast("list[str]", ids), numbers
         self._batch.taken, self._batch.observation_bytes = count, size
         return True
 
-    def _route_all(self, messages: Sequence[Message]) -> Group | None:
-        """The one group of requests that name no model; None where there is none, or several."""
+    def _route_all(self, messages: Sequence[Message]) -> tuple[Group, ...]:
+        """The groups that take all of the requests, which name no model; none where they differ."""
         firsts = {message.partition(): message for message in reversed(messages)}
         try:
-            groups = [self._route(None, message) for message in firsts.values()]
+            routes = [self._route(None, message) for message in firsts.values()]
         except Refusal:
-            return None
-        newest = all((None, partition) in self._routes for partition in firsts)
-        return groups[0] if newest and all(group is groups[0] for group in groups) else None
+            return ()
+        known = [self._routes.get((None, partition)) for partition in firsts]
+        if any(entry is None or entry[1].canary is not None for entry in known):
+            return ()
+        first = routes[0]
+        return (first.answering, *first.shadows) if all(route == first for route in routes) else ()
 
     def _take_each(
         self,
@@ -210,8 +224,13 @@ class Intake:
             try:
                 if given is _UNREADABLE:
                     raise NotReadable("a header's name is not UTF-8; expected names that are text")
-                if given is not None and _is_mark(given):
-                    batch.marks.append(_read_mark(message, value))
+                if given is not None and is_mark(given):
+                    mark = read_mark(message.partition(), message.offset(), value)
+                    if self._awaits(mark.mark):
+                        batch.awaited = mark.mark
+                        batch.taken -= 1
+                        break
+                    batch.marks.append(mark)
                 elif tensor is None or tensor.parameters is not None or asked.version is not None:
                     self._sort_general(message, value, asked)
                 else:
@@ -224,20 +243,22 @@ class Intake:
 
     def _sort_tensor(self, message: Message, value: bytes, tensor: TensorRequest, asked: Asked) -> None:
         """The common shape, kept as columns; a list among the values is found later, by numpy."""
-        group = self._route(asked.model, message)
+        route = self._route(asked.model, message)
         numbers: list[Any] = tensor.inputs[0].data
         if len(numbers) == 1 and isinstance(numbers[0], list):
             numbers = numbers[0]
         rows, width = tensor.inputs[0].shape
-        if rows != 1 or not (width == group.served.tensor_width == len(numbers)):
+        if rows != 1 or not (width == route.answering.served.tensor_width == len(numbers)):
             self._sort_general(message, value, asked)
             return
-        if asked is not NOTHING_ASKED:
-            group.asked[len(group.singles)] = asked
-        group.singles.append(message)
-        group.ids.append(tensor.id or self._id(tensor, message))
-        group.values.append(numbers)
-        self._batch.observation_bytes += group.single_bytes + len(value)
+        request_id = tensor.id or self._id(tensor, message)
+        for group in (route.answering, *route.shadows):
+            if asked is not NOTHING_ASKED:
+                group.asked[len(group.singles)] = asked
+            group.singles.append(message)
+            group.ids.append(request_id)
+            group.values.append(numbers)
+            self._batch.observation_bytes += group.single_bytes + len(value)
 
     def _sort_general(self, message: Message, value: bytes | None, asked: Asked) -> None:
         """Any other shape: many rows are read at once, so that what they add is known; one row is kept."""
@@ -249,42 +270,63 @@ class Intake:
         version = asked.version or _text(parameters, VERSION)
         request = Request(message, self._id(body, message), asked)
         try:
-            group = self._route(model, message) if version is None else self._pinned(model, version)
+            route = self._route(model, message) if version is None else self._pinned(model, version)
         except Refusal as refusal:
             self._batch.failures.append(Failure(request, refusal, model, version))
             return
+        for group in (route.answering, *route.shadows):
+            self._keep(group, request, body, len(value))
+
+    def _keep(self, group: Group, request: Request, body: InferRequest, size: int) -> None:
         served = group.served
         if claims_one_row(body):
             group.columns.append((request, body))
-            self._batch.observation_bytes += group.single_bytes + len(value)
+            self._batch.observation_bytes += group.single_bytes + size
             return
         try:
             rows = served.signature.rows(body)
-            served.bounds.check(len(rows), len(value))
+            served.bounds.check(len(rows), size)
         except Refusal as refusal:
-            self._batch.failures.append(Failure(request, refusal, served.name, served.version))
+            if group.deployment.role != "shadow":
+                self._batch.failures.append(Failure(request, refusal, served.name, served.version))
             return
-        self._batch.observation_bytes += served.bounds.observation_bytes(len(rows), len(value))
+        self._batch.observation_bytes += served.bounds.observation_bytes(len(rows), size)
         group.others.append((request, rows))
 
-    def _route(self, model: str | None, message: Message) -> Group:
-        """The group of the primary in force where the request lies; the newest one's is remembered."""
+    def _awaits(self, mark: TimeMark) -> bool:
+        """Whether a mark announces a deployment whose record has not come."""
+        if mark.kind != "deployment" or mark.deployed_at in self._abandoned:
+            return False
+        record = self._view.records.get(mark.model or "")
+        return record is None or all(entry.deployed_at != mark.deployed_at for entry in record.deployments)
+
+    def _route(self, model: str | None, message: Message) -> Route:
+        """Who takes part in the request where it lies; of the newest plan the route is remembered."""
         partition, offset = message.partition(), message.offset()
         known = self._routes.get((model, partition))
         if known is not None and offset >= known[0]:
-            return known[1]
-        deployments = self._view.primary_deployments(model)
-        answering = in_force(deployments, partition, offset)
-        group = self._group(answering, self._view.name_of(model))
-        if answering is deployments[0]:
-            self._routes[model, partition] = (answering.positions.get(partition, 0), group)
-        return group
+            _, plan, route = known
+            return route if plan.canary is None else self._planned(plan, model, message)
+        deployments = self._view.deployments(model)
+        plan = plan_at(deployments, partition, offset)
+        route = self._planned(plan, model, message)
+        newest = newest_position(deployments, partition)
+        if offset >= newest:
+            self._routes[model, partition] = (newest, plan, route)
+        return route
 
-    def _pinned(self, model: str | None, version: str) -> Group:
+    def _planned(self, plan: Plan, model: str | None, message: Message) -> Route:
+        name = self._view.name_of(model)
+        answering = plan.answering(message.key() or b"%d-%d" % (message.partition(), message.offset()))
+        if answering is None:
+            raise self._view.no_primary(name)
+        return Route(self._group(answering, name), tuple(self._group(entry, name) for entry in plan.shadows))
+
+    def _pinned(self, model: str | None, version: str) -> Route:
         deployment, served = self._view.version(model, version)
         if deployment.role == "shadow":
             raise UnknownModel(f"version {version!r} of model {served.name!r} is a shadow and answers nobody")
-        return self._group(deployment, served.name)
+        return Route(self._group(deployment, served.name))
 
     def _group(self, deployment: Deployment, model: str) -> Group:
         key = (model, deployment.version, deployment.role)
@@ -315,23 +357,6 @@ def _all_headers(messages: Sequence[Message]) -> list[Any]:
             message.set_headers(_UNREADABLE)  # asked again, it would hand out a null pointer
             headers.append(_UNREADABLE)
     return headers
-
-
-def _is_mark(headers: list[tuple[str, bytes | None]]) -> bool:
-    return any(name == MARK for name, _ in headers)
-
-
-def _read_mark(message: Message, value: bytes | None) -> ObservedMark:
-    """A replay's mark of time, which is observed and answers nobody."""
-    try:
-        mark = _mark_decoder.decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotReadable(
-            f"the header {MARK!r} announces a mark of time, which this is not: {error}"
-        ) from error
-    if mark.model is None or mark.replay is None:
-        raise NotReadable("a mark of time on requests needs its model and replay")
-    return ObservedMark(message.partition(), message.offset(), mark)
 
 
 def claims_one_row(body: InferRequest) -> bool:

@@ -11,7 +11,7 @@ from confluent_kafka import Message as KafkaMessage
 from atalaia.errors import LostByRetention, NoPrimary, StreamUnavailable, UnknownModel
 from atalaia.inference.responses import ABSTAINED, error_response
 from atalaia.settings import KafkaSettings, ScorerSettings
-from atalaia.stream.catalog import Catalog
+from atalaia.stream.catalog import Catalog, View
 from atalaia.stream.clients import PARTITION_END, consumer, producer
 from atalaia.stream.deadletters import Headers
 from atalaia.stream.headers import OUTCOME
@@ -36,6 +36,9 @@ CHUNK_BYTES = 524_288
 
 MARK_SECONDS = 1.0
 """Time travels in the log at least this often, also where nothing else does."""
+
+ANNOUNCED_SECONDS = 5.0
+"""How long the record of a deployment is waited for once its mark was read; who deploys gives up sooner."""
 
 WAKE_SECONDS = 0.1
 """The longest wait for a message: how soon a signal is heard."""
@@ -73,6 +76,7 @@ class Loop:
         self._collector: Collector | None = None
         self._section = Section({}, time.monotonic())
         self._ends: dict[int, int] = {}
+        self._abandoned: frozenset[str | None] = frozenset()
         self._reassigned = False
         self.stopped = False
         self.assigned = False
@@ -117,12 +121,21 @@ class Loop:
     def _take(self, requests: list[KafkaMessage]) -> Batch:
         """Sort requests; where some name a model that is not known, by what is deployed to this moment."""
         view = self._catalog.view
-        batch = Intake(view, topic=self._topic).take(requests)
+        batch = self._sort(view, requests)
         if any(isinstance(failure.refusal, UnknownModel | NoPrimary) for failure in batch.failures):
             current = self._catalog.catch_up()
             if current is not view:
-                batch = Intake(current, topic=self._topic).take(requests)
+                batch = self._sort(current, requests)
+        until = time.monotonic() + ANNOUNCED_SECONDS
+        while batch.awaited is not None and not batch.taken:
+            if time.monotonic() > until:
+                _log.warning("a deployment was announced and never recorded", mark=str(batch.awaited))
+                self._abandoned |= {batch.awaited.deployed_at}
+            batch = self._sort(self._catalog.catch_up(), requests)
         return batch
+
+    def _sort(self, view: View[Served], requests: list[KafkaMessage]) -> Batch:
+        return Intake(view, topic=self._topic, abandoned=self._abandoned).take(requests)
 
     def _poll(self) -> list[KafkaMessage]:
         """What is there, one message waited for; a backlog comes in big batches."""
@@ -192,11 +205,15 @@ class Loop:
             began = time.perf_counter()
             answers = score(group, now_ms=_now_ms())
             for scored in answers.scored:
-                self._reply_all(scored)
+                if not scored.shadow:
+                    self._reply_all(scored)
                 self._section.add_scored(scored)
                 _count_scored(scored, time.perf_counter() - began)
             for failure in answers.failures:
-                self._fail(failure)
+                if group.deployment.role == "shadow":
+                    metrics.SHADOW_FAILURES.labels(group.served.name, group.served.version).inc()
+                else:
+                    self._fail(failure)
 
     def _reply_all(self, scored: Scored) -> None:
         """Replies to those who wait; an expired request has nobody waiting."""

@@ -9,6 +9,11 @@ ABSTENTIONS = Counter("atalaia_scorer_abstentions_total", "Rows beyond the appli
 EXPIRED = Counter("atalaia_scorer_expired_total", "Requests whose deadline had passed when scored", LABELS)
 REQUESTS = Counter("atalaia_scorer_requests_total", "Requests answered", LABELS)
 REFUSALS = Counter("atalaia_scorer_refusals_total", "Requests that became dead letters", ("reason",))
+SHADOW_FAILURES = Counter(
+    "atalaia_scorer_shadow_failures_total",
+    "Requests that a shadow could not score; others answered them",
+    LABELS,
+)
 DELAY = Histogram(
     "atalaia_scorer_delay_seconds",
     "From a request's Kafka timestamp to its answer; the first request of each batch",

@@ -18,12 +18,12 @@ def observe(scored: Iterable[Scored]) -> list[ModelObservation]:
     """One observation for each version and role of what was scored, in the order of scoring."""
     versions: dict[tuple[str, str, str], list[Scored]] = defaultdict(list)
     for entry in scored:
-        versions[entry.served.name, entry.served.version, entry.deployment.role].append(entry)
+        versions[entry.served.name, entry.served.version, entry.role].append(entry)
     return [_observe_version(entries) for entries in versions.values()]
 
 
 def _observe_version(scored: list[Scored]) -> ModelObservation:
-    served, role = scored[0].served, scored[0].deployment.role
+    served, role = scored[0].served, scored[0].role
     messages = [message for entry in scored for message in entry.messages]
     return ModelObservation(
         model=served.name,

@@ -11,7 +11,7 @@ from atalaia.errors import Refusal, ScoringFailed
 from atalaia.inference.protocol import InferRequest, decode_request
 from atalaia.inference.responses import mark_expired
 from atalaia.inference.rows import FloatArray, IntArray, Predictions, Rows, concatenate
-from atalaia.records import Deployment
+from atalaia.records import Deployment, Role
 from services.scorer.intake import NOTHING_ASKED, Asked, Failure, Group, Message, Request
 from services.scorer.served import Served
 
@@ -67,6 +67,18 @@ class Scored:
     rows: Rows
     predictions: Predictions
     event_time_ms: IntArray
+
+    @property
+    def role(self) -> Role:
+        """In which the version took part."""
+        role = self.deployment.role
+        assert role != "retired"  # noqa: S101 - a plan has no such version
+        return role
+
+    @property
+    def shadow(self) -> bool:
+        """Whether these answers are for the monitors alone."""
+        return self.role == "shadow"
 
     def refused(self, index: int) -> bool:
         """Whether the request has one row only and that row was out of distribution."""

@@ -57,8 +57,10 @@ class Section:
         return any(reach.end > reach.start for reach in self.reaches.values())
 
     def add_scored(self, scored: Scored) -> None:
-        """Keep answers until they are committed."""
+        """Keep answers until they are committed; a shadow's are observed and go to nobody."""
         self.scored.append(scored)
+        if scored.shadow:
+            return
         self.keys += [
             message.key() or request_id.encode()
             for message, request_id in zip(scored.messages, scored.ids, strict=True)
