@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from atalaia.records import Deployment, ModelRecord
+import msgspec
+
+from atalaia.records import Deployment, ModelRecord, MonitorChange
 
 KEPT_DEPLOYMENTS = 50
 """A record holds this many deployments, newest last; older ones lie before any retained request."""
+KEPT_CHANGES = 50
+"""Of its monitors' settings, likewise; each says all that was set, so the last alone is enough to go on."""
 
 
 def add_deployment(record: ModelRecord | None, name: str, deployment: Deployment) -> ModelRecord:
@@ -28,7 +32,12 @@ def add_deployment(record: ModelRecord | None, name: str, deployment: Deployment
     if current is not None and (current.version, deployment.role) == (deployment.version, "primary"):
         return record
     kept = [*record.deployments, deployment][-KEPT_DEPLOYMENTS:]
-    return ModelRecord(name=name, created_at=record.created_at, deployments=kept)
+    return msgspec.structs.replace(record, deployments=kept)
+
+
+def add_change(record: ModelRecord, change: MonitorChange) -> ModelRecord:
+    """The model's record with ``change`` as the newest of its monitors' settings."""
+    return msgspec.structs.replace(record, monitors=[*record.monitors, change][-KEPT_CHANGES:])
 
 
 def current_primary(record: ModelRecord) -> Deployment | None:

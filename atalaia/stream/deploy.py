@@ -14,10 +14,11 @@ from atalaia.deployments import add_deployment
 from atalaia.errors import BundleError, StreamUnavailable
 from atalaia.records import BundleRecord, Deployment, ModelRecord, Role
 from atalaia.settings import KafkaSettings, Settings
-from atalaia.stream.clients import consumer, producer
+from atalaia.stream.clients import consumer
 from atalaia.stream.logs import LogReader
 from atalaia.stream.positions import bounds_of
-from atalaia.topics import BUNDLES, MODELS, REQUESTS, Topic
+from atalaia.stream.publishing import publish
+from atalaia.topics import BUNDLES, MODELS, REQUESTS
 
 LOADING_SECONDS = 1.0
 """Between the record of a bundle and that of its deployment, where another version is being served."""
@@ -57,13 +58,13 @@ def deploy(bundle_folder: Path, *, settings: Settings, role: Role = "primary") -
         return changed
     location = _store(bundle, settings.bundles.store)
     bundle_record = BundleRecord(name, version, bundle.digest, str(location), deployment.deployed_at)
-    _publish(settings.kafka, BUNDLES, f"{name}@{version}", bundle_record)
+    publish(settings.kafka, BUNDLES, bundle_record, key=f"{name}@{version}")
     if record is not None:
         # The services load the bundle meanwhile, so that the version takes over where its record says.
         time.sleep(LOADING_SECONDS)
         deployment = msgspec.structs.replace(deployment, positions=_end_positions(settings.kafka))
         changed = add_deployment(record, name, deployment)
-    _publish(settings.kafka, MODELS, name, changed)
+    publish(settings.kafka, MODELS, changed, key=name)
     return changed
 
 
@@ -105,20 +106,3 @@ def _store(bundle: Bundle, store: Path | None) -> Path:
     if not kept.exists():
         shutil.copytree(bundle.folder, kept, dirs_exist_ok=False)
     return kept
-
-
-def _publish(kafka: KafkaSettings, topic: Topic, key: str, record: msgspec.Struct) -> None:
-    client = producer(kafka)
-    failures: list[str] = []
-
-    def on_delivery(error: object, message: object) -> None:
-        del message
-        if error is not None:
-            failures.append(str(error))
-
-    client.produce(
-        kafka.topic_prefix + topic.name, key=key, value=msgspec.json.encode(record), on_delivery=on_delivery
-    )
-    if client.flush(_TIMEOUT_SECONDS) or failures:
-        why = "; ".join(failures) or "not acknowledged in time"
-        raise StreamUnavailable(f"{topic.name} could not be written: {why}")
