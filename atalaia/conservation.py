@@ -161,6 +161,8 @@ class _Examination:
         """Ranges follow each other in each partition of `observations`, but for what retention took."""
         lost = {(entry.partition, entry.offset) for entry in self._facts.letters if _is_loss(entry)}
         for seen in self._facts.observations:
+            if not seen.ranges:
+                continue  # an operator's, which says nothing of requests
             reached = self._reached[seen.partition]
             where = f"in message {seen.offset} of observations {seen.partition}"
             for entry in seen.ranges:

@@ -4,10 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from zlib import crc32
 
-from atalaia.records import Deployment, ModelRecord
+import msgspec
+
+from atalaia.records import Deployment, ModelRecord, MonitorChange
 
 KEPT_DEPLOYMENTS = 50
 """A record holds about this many deployments; older ones lie before any retained request."""
+KEPT_CHANGES = 50
+"""Of its monitors' settings, likewise; each says all that was set, so the last alone is enough to go on."""
 
 _SHARES = 10_000
 
@@ -114,7 +118,12 @@ def add_deployment(record: ModelRecord | None, name: str, deployment: Deployment
             f"{deployment.role} beside itself"
         )
     deployments = _without_old([*record.deployments, deployment])
-    return ModelRecord(record.name, record.created_at, deployments, record.monitors)
+    return msgspec.structs.replace(record, deployments=deployments)
+
+
+def add_change(record: ModelRecord, change: MonitorChange) -> ModelRecord:
+    """The model's record with ``change`` as the newest of its monitors' settings."""
+    return msgspec.structs.replace(record, monitors=[*record.monitors, change][-KEPT_CHANGES:])
 
 
 def current_primary(record: ModelRecord) -> Deployment | None:

@@ -1,8 +1,8 @@
 """Deployments: a bundle checked, stored, recorded on `bundles`, marked on `requests`, recorded on `models`.
 
-A version takes over exactly where the record says. Before the record, a mark is written to every partition
+A version takes over exactly where its record says. Before the record, a mark is written to every partition
 of `requests`; its position is the one from which the deployment holds. A scorer that meets the mark waits for
-the record, so no request beyond it is answered by who answered before, whichever scorer reads it, now or again.
+the record, so nothing beyond it is answered by who answered before, whichever scorer reads it, now or again.
 """
 
 import shutil

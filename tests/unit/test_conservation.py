@@ -212,3 +212,32 @@ def test_differences_are_bounded_and_all_are_counted() -> None:
     assert [entry.offset for entry in report.differences] == [0, 1, 2]
     assert isinstance(report.differences[0], Difference)
     assert not report.ok
+
+
+def test_a_mark_of_time_is_an_outcome_that_needs_no_prediction() -> None:
+    facts = log()
+    keys = {**KEYS, 6: b"mark"}
+    marked = seen(3, 6, 7, asked(6, "mark", name=""))
+    whole = replace(facts, requests={0: Retained(0, 7, keys)}, observations=[*facts.observations, marked])
+    report = examine(whole)
+    assert report.ok
+    assert report.outcomes["mark"] == 1
+    assert report.positions == 6
+
+
+def test_a_mark_that_was_answered_as_a_request_is_named() -> None:
+    facts = log()
+    observations = [*facts.observations[:2], seen(2, 2, 6, asked(2, "mark", name=""), asked(5))]
+    found = kinds(examine(replace(facts, observations=observations)))
+    assert found == {"unasked": [None]}
+
+
+def test_an_operators_message_has_no_part_in_the_chain() -> None:
+    facts = log()
+    change = Observed(1, 0, [], [])
+    later = Retained(0, 7, {**KEYS, 6: b"g"})
+    report = examine(replace(facts, requests={0: later}, observations=[*facts.observations, change]))
+    assert report.ok
+    assert report.pending == 1  # and nothing that was reached counts as pending
+    lost = replace(facts, observations=[*facts.observations[:2], seen(2, 2, 6, asked(5)), change])
+    assert kinds(examine(lost))["unaccounted"] == [2]

@@ -3,14 +3,16 @@
 import pytest
 
 from atalaia.deployments import (
+    KEPT_CHANGES,
     KEPT_DEPLOYMENTS,
+    add_change,
     add_deployment,
     current_primary,
     default_model,
     deployed_version,
     primary_at,
 )
-from atalaia.records import Deployment, ModelRecord, Role
+from atalaia.records import Deployment, ModelRecord, MonitorChange, Role
 
 
 def deployment(version: str, positions: dict[int, int] | None = None, role: Role = "primary") -> Deployment:
@@ -116,3 +118,17 @@ def test_the_default_model_is_the_first_deployed() -> None:
     assert default_model([new, old]) == "z"
     assert default_model([new, old, twin]) == default_model([twin, old, new]) == "y"
     assert default_model([]) is None
+
+
+def test_a_deployment_keeps_what_was_set_of_the_monitors() -> None:
+    change = MonitorChange("m", {"drift": {"effect": 0.1}}, "2026-01-01T00:00:00Z", offset=7)
+    made = add_deployment(add_change(record(deployment("1")), change), "m", deployment("2"))
+    assert versions(made) == ["1", "2"]
+    assert made.monitors == [change]
+
+
+def test_of_the_changes_the_last_are_kept() -> None:
+    made = record(deployment("1"))
+    for offset in range(KEPT_CHANGES + 3):
+        made = add_change(made, MonitorChange("m", {}, "2026-01-01T00:00:00Z", offset=offset))
+    assert [change.offset for change in made.monitors] == list(range(3, KEPT_CHANGES + 3))
