@@ -110,7 +110,7 @@ def add_deployment(record: ModelRecord | None, name: str, deployment: Deployment
                 f"{deployment.digest}; give the changed bundle a version of its own"
             )
     plan = current_plan(record.deployments)
-    if _changes_nothing(plan, deployment):
+    if _changes_nothing(record, plan, deployment):
         return record
     if _same(plan.primary, deployment) and deployment.role in ("canary", "shadow"):
         raise ValueError(
@@ -164,15 +164,17 @@ def _same(one: Deployment | None, other: Deployment) -> bool:
     return one is not None and one.version == other.version
 
 
-def _changes_nothing(plan: Plan, deployment: Deployment) -> bool:
+def _changes_nothing(record: ModelRecord, plan: Plan, deployment: Deployment) -> bool:
+    if deployment.role == "retired":
+        return deployed_version(record, deployment.version) is None
     present = next((entry for entry in plan.versions if _same(entry, deployment)), None)
     if present is None:
-        return deployment.role == "retired"
+        return False
     return (present.role, present.weight) == (deployment.role, deployment.weight)
 
 
 def _without_old(deployments: list[Deployment]) -> list[Deployment]:
     """The newest, and those of older ones that are in force."""
-    in_force = current_plan(deployments).versions
+    in_force = {id(entry) for entry in current_plan(deployments).versions}
     newest = len(deployments) - KEPT_DEPLOYMENTS
-    return [entry for place, entry in enumerate(deployments) if place >= newest or entry in in_force]
+    return [entry for place, entry in enumerate(deployments) if place >= newest or id(entry) in in_force]

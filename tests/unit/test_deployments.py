@@ -1,5 +1,6 @@
 """Which version answers: a fold over deployments, by position and never by clock."""
 
+import msgspec
 import pytest
 
 from atalaia.deployments import (
@@ -10,12 +11,16 @@ from atalaia.deployments import (
     current_primary,
     default_model,
     deployed_version,
+    plan_at,
+    previous_primary,
     primary_at,
 )
-from atalaia.records import Deployment, ModelRecord, MonitorChange, Role
+from atalaia.records import Deployment, DeploymentRole, ModelRecord, MonitorChange, Role
 
 
-def deployment(version: str, positions: dict[int, int] | None = None, role: Role = "primary") -> Deployment:
+def deployment(
+    version: str, positions: dict[int, int] | None = None, role: DeploymentRole = "primary"
+) -> Deployment:
     return Deployment(version, f"sha256:{version}", role, positions or {}, f"2026-01-0{version[0]}T00:00:00Z")
 
 
@@ -98,9 +103,103 @@ def test_canaries_and_shadows_do_not_answer_as_primary() -> None:
     assert current is not None
     assert current is at
     assert current.version == "1"
-    only = record(deployment("1", role="shadow"))
-    assert current_primary(only) is None
-    assert primary_at(only, 0, 0) is None
+
+
+@pytest.mark.parametrize("role", ["canary", "shadow", "retired"])
+def test_the_first_version_of_a_model_is_its_primary(role: DeploymentRole) -> None:
+    with pytest.raises(ValueError, match="its first is the primary"):
+        add_deployment(None, "m", deployment("1", role=role))
+
+
+def roles(made: ModelRecord, offset: int = 10_000) -> dict[str, str]:
+    """Who takes part at a position, and how."""
+    plan = plan_at(made.deployments, 0, offset)
+    return {entry.version: entry.role for entry in plan.versions}
+
+
+def test_a_version_takes_part_in_one_role_from_each_position_on() -> None:
+    #  offset    0        10         20          30           40
+    #            1 prim.  2 shadow   2 canary    2 primary    1 retired
+    made = record(
+        deployment("1", {0: 0}),
+        deployment("2", {0: 10}, "shadow"),
+        deployment("2", {0: 20}, "canary"),
+        deployment("2", {0: 30}),
+        deployment("1", {0: 40}, "retired"),
+    )
+    assert [roles(made, offset) for offset in (5, 15, 25, 35)] == [
+        {"1": "primary"},
+        {"1": "primary", "2": "shadow"},
+        {"1": "primary", "2": "canary"},
+        {"2": "primary"},
+    ]
+    assert deployed_version(made, "1") is None
+
+
+def test_a_canary_gives_way_to_another_and_shadows_do_not() -> None:
+    made = record(
+        deployment("1"), *(deployment(v, role="canary") for v in "23"), deployment("2", role="shadow")
+    )
+    assert roles(made) == {"1": "primary", "3": "canary", "2": "shadow"}
+
+
+def test_a_primary_cannot_stand_beside_itself() -> None:
+    with pytest.raises(ValueError, match="answers already"):
+        add_deployment(record(deployment("1")), "m", deployment("1", role="shadow"))
+
+
+def test_the_same_canary_is_no_change_and_another_share_is_one() -> None:
+    made = record(deployment("1"), canary("2", 5.0))
+    assert add_deployment(made, "m", canary("2", 5.0)) is made
+    assert add_deployment(made, "m", canary("2", 10.0)) is not made
+    assert add_deployment(made, "m", deployment("9", role="retired")) is made
+
+
+def test_without_its_primary_a_model_answers_nobody() -> None:
+    made = record(deployment("1"), deployment("1", {0: 10}, "retired"))
+    assert current_primary(made) is None
+    assert roles(made, 5) == {"1": "primary"}
+    assert plan_at(made.deployments, 0, 10).answering(b"key") is None
+
+
+def test_the_way_back_skips_what_was_retired() -> None:
+    made = record(deployment("1"), deployment("2"), deployment("3"))
+    before = previous_primary(made)
+    assert before is not None
+    assert before.version == "2"
+    before = previous_primary(add_deployment(made, "m", deployment("2", role="retired")))
+    assert before is not None
+    assert before.version == "1"
+    assert previous_primary(record(deployment("1"))) is None
+
+
+def canary(version: str, weight: float) -> Deployment:
+    return msgspec.structs.replace(deployment(version, role="canary"), weight=weight)
+
+
+def test_a_canary_has_its_share_of_keys_and_keeps_them_as_it_grows() -> None:
+    keys = [str(number).encode() for number in range(20_000)]
+
+    def taken(weight: float) -> set[bytes]:
+        plan = plan_at(record(deployment("1"), canary("2", weight)).deployments, 0, 0)
+        answering = {key: plan.answering(key) for key in keys}
+        return {key for key, entry in answering.items() if entry is not None and entry.version == "2"}
+
+    tenth, third = taken(10.0), taken(100 / 3)
+    assert abs(len(tenth) / len(keys) - 0.1) < 0.01
+    assert abs(len(third) / len(keys) - 1 / 3) < 0.015
+    assert tenth < third
+    assert taken(0.0) == set()
+    assert taken(100.0) == set(keys)
+
+
+def test_what_is_in_force_is_kept_however_old() -> None:
+    shadow = deployment("9", role="shadow")
+    made = record(
+        deployment("1"), shadow, *(deployment(str(i % 2 + 1)) for i in range(2 * KEPT_DEPLOYMENTS + 1))
+    )
+    assert shadow in made.deployments
+    assert len(made.deployments) <= KEPT_DEPLOYMENTS + 1
 
 
 def test_a_version_is_found_in_its_newest_role() -> None:

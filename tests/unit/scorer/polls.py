@@ -65,10 +65,14 @@ def columns(name: str | None = None, **given: tuple[str, list[Any]]) -> bytes:
 
 
 def deployment(
-    bundle: Served | Bundle, *, role: Role = "primary", positions: dict[int, int] | None = None
+    bundle: Served | Bundle,
+    *,
+    role: Role = "primary",
+    positions: dict[int, int] | None = None,
+    weight: float | None = None,
 ) -> Deployment:
     version = bundle.version
-    return Deployment(version, bundle.digest, role, positions or {}, "2026-01-01T00:00:00Z")
+    return Deployment(version, bundle.digest, role, positions or {}, "2026-01-01T00:00:00Z", weight)
 
 
 def view(*served: Served, deployments: dict[str, list[Deployment]] | None = None) -> View[Served]:
@@ -96,9 +100,11 @@ class Answered:
     scored: list[Scored] = field(default_factory=list)
 
     def add(self, scored: Sequence[Scored], failures: Sequence[Failure]) -> None:
-        """Each position once, or it fails."""
+        """Each position once, or it fails; shadows are heard beside."""
         self.scored += scored
         for entry in scored:
+            if entry.shadow:
+                continue
             for asked, response in zip(entry.messages, entry.responses, strict=True):
                 at = (asked.partition(), asked.offset())
                 assert at not in self.responses

@@ -1,7 +1,9 @@
+import msgspec
 import pytest
 from confluent_kafka import Message
 
 from atalaia.errors import Refusal
+from atalaia.records import TimeMark
 from services.scorer.intake import BATCH_BYTES, Intake
 from services.scorer.served import Served
 from tests.unit.scorer.polls import TOPIC, answer, columns, deployment, message, take, tensor, view
@@ -88,6 +90,69 @@ def test_a_shadow_answers_nobody(line: Served, line_2: Served) -> None:
     )
     assert answered.versions == {(0, 0): ("line", "1")}
     assert "shadow" in answered.refusals[0, 1].detail
+
+
+@pytest.mark.parametrize("name", ["named", None])
+def test_a_shadow_hears_what_others_answer(line: Served, line_2: Served, name: str | None) -> None:
+    shadowed = {"line": [deployment(line), deployment(line_2, role="shadow", positions={0: 1})]}
+    messages = [message(tensor(ROW, name), at=(0, offset)) for offset in range(3)]
+    answered = answer(view(line, line_2, deployments=shadowed), messages)
+    assert set(answered.versions.values()) == {("line", "1")}
+    heard = [at for entry in answered.scored if entry.shadow for at in entry.messages]
+    assert [at.offset() for at in heard] == [1, 2]
+
+
+def test_a_canary_answers_its_share_of_keys_and_always_the_same(line: Served, line_2: Served) -> None:
+    split = {"line": [deployment(line), deployment(line_2, role="canary", weight=30.0)]}
+    seen = view(line, line_2, deployments=split)
+    messages = [
+        message(tensor(ROW, "named"), at=(0, offset), key=b"%d" % (offset % 200)) for offset in range(400)
+    ]
+    answered = answer(seen, messages)
+    by_key = [{answered.versions[0, offset][1] for offset in (key, key + 200)} for key in range(200)]
+    assert all(len(versions) == 1 for versions in by_key)
+    assert 30 <= sum(versions == {"2"} for versions in by_key) <= 90
+
+
+def test_a_canary_of_everything_leaves_the_primary_nothing(line: Served, line_2: Served) -> None:
+    split = {"line": [deployment(line), deployment(line_2, role="canary", weight=100.0)]}
+    answered = answer(view(line, line_2, deployments=split), [message(tensor(ROW, "a"), key=None)])
+    assert set(answered.versions.values()) == {("line", "2")}
+
+
+def announced(deployed_at: str) -> bytes:
+    return msgspec.json.encode(TimeMark("deployment", 5, "line", deployed_at=deployed_at))
+
+
+def test_what_follows_a_mark_waits_for_its_deployment(line: Served) -> None:
+    messages = [
+        message(tensor(ROW), at=(0, 0)),
+        message(announced("2026-01-02T00:00:00Z"), at=(0, 1), headers={"mark": b"deployment"}),
+        message(tensor(ROW), at=(0, 2)),
+    ]
+    first = Intake(view(line), topic=TOPIC).take(messages)
+    assert (first.taken, first.awaited is None) == (1, False)
+    again = Intake(view(line), topic=TOPIC).take(messages[1:])
+    assert again.taken == 0
+    given_up = Intake(view(line), topic=TOPIC, abandoned=frozenset({"2026-01-02T00:00:00Z"}))
+    assert given_up.take(messages[1:]).taken == 2
+
+
+def test_a_mark_whose_deployment_is_recorded_is_observed(line: Served) -> None:
+    batch = Intake(view(line), topic=TOPIC).take(
+        [message(announced("2026-01-01T00:00:00Z"), at=(0, 7), key=None, headers={"mark": b"deployment"})]
+    )
+    assert (batch.awaited, batch.taken) == (None, 1)
+    assert [(mark.partition, mark.offset, mark.mark.model) for mark in batch.marks] == [(0, 7, "line")]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"{}", b"no", b'{"kind":"at","time_ms":1}', b'{"kind":"deployment","time_ms":1,"model":"m"}'],
+)
+def test_a_mark_that_is_none_is_refused_by_name(line: Served, value: bytes) -> None:
+    answered = answer(view(line), [message(value, headers={"mark": b"at"})])
+    assert "mark" in answered.refusals[0, 0].detail
 
 
 def test_a_model_is_taken_from_the_header_then_the_parameters_then_the_default(
