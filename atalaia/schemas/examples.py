@@ -147,6 +147,8 @@ def _observation() -> Observation:
         label=Array.of(predictions.label),
         probabilities=Array.of(predictions.probabilities),
         classes=list(MANIFEST.classes),
+        waited_ms=Array.of(np.array([4])),
+        waited_rows=Array.of(np.array([2], np.int32)),
     )
     return Observation("scorer-0", [SourceRange(2, 1040, 1043, _TIME_MS)], [model])
 
