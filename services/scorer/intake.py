@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any, NamedTuple, Protocol, cast
 
-import msgspec
-
 from atalaia.deployments import in_force
 from atalaia.errors import NotReadable, Refusal, UnknownModel
 from atalaia.inference.protocol import (
@@ -17,9 +15,10 @@ from atalaia.inference.protocol import (
     decode_tensors,
 )
 from atalaia.inference.rows import Rows
-from atalaia.records import Deployment, ObservedMark, TimeMark
+from atalaia.records import Deployment, ObservedMark
 from atalaia.stream.catalog import View
 from atalaia.stream.headers import DEADLINE, MARK, MODEL, REPLY, VERSION
+from services.scorer.marks import FRAME_BYTES, read_mark
 from services.scorer.served import Served
 
 BATCH_BYTES = 4_194_304
@@ -66,7 +65,6 @@ class Asked(NamedTuple):
 NOTHING_ASKED = Asked()
 _UNREADABLE: list[tuple[str, bytes | None]] = [("", None)]
 """Stands for headers that have a name that is no text."""
-_mark_decoder = msgspec.json.Decoder(TimeMark)
 _headers_of = methodcaller("headers")
 """Unlike a method call, which Python specialises when hot, this sees at once that an error was set."""
 
@@ -211,7 +209,7 @@ class Intake:
                 if given is _UNREADABLE:
                     raise NotReadable("a header's name is not UTF-8; expected names that are text")
                 if given is not None and _is_mark(given):
-                    batch.marks.append(_read_mark(message, value))
+                    self._take_mark(message, value or b"")
                 elif tensor is None or tensor.parameters is not None or asked.version is not None:
                     self._sort_general(message, value, asked)
                 else:
@@ -267,6 +265,13 @@ class Intake:
         self._batch.observation_bytes += served.bounds.observation_bytes(len(rows), len(value))
         group.others.append((request, rows))
 
+    def _take_mark(self, message: Message, value: bytes) -> None:
+        """A replay's mark of time of a model that is deployed."""
+        mark = read_mark(value)
+        self._view.name_of(mark.model)
+        self._batch.marks.append(ObservedMark(message.partition(), message.offset(), mark))
+        self._batch.observation_bytes += FRAME_BYTES + len(value)
+
     def _route(self, model: str | None, message: Message) -> Group:
         """The group of the primary in force where the request lies; the newest one's is remembered."""
         partition, offset = message.partition(), message.offset()
@@ -319,19 +324,6 @@ def _all_headers(messages: Sequence[Message]) -> list[Any]:
 
 def _is_mark(headers: list[tuple[str, bytes | None]]) -> bool:
     return any(name == MARK for name, _ in headers)
-
-
-def _read_mark(message: Message, value: bytes | None) -> ObservedMark:
-    """A replay's mark of time, which is observed and answers nobody."""
-    try:
-        mark = _mark_decoder.decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotReadable(
-            f"the header {MARK!r} announces a mark of time, which this is not: {error}"
-        ) from error
-    if mark.model is None or mark.replay is None:
-        raise NotReadable("a mark of time on requests needs its model and replay")
-    return ObservedMark(message.partition(), message.offset(), mark)
 
 
 def claims_one_row(body: InferRequest) -> bool:
