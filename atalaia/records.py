@@ -123,6 +123,9 @@ class ModelObservation(msgspec.Struct, frozen=True, omit_defaults=True):
     ``partition``, ``offset``, ``id``, ``rows`` and ``expired`` have one entry a request: where it lay, its
     id, how many rows it had, whether its deadline had passed. The others have one entry a row, in the same
     order. ``label`` holds places in ``classes``.
+
+    ``waited_ms`` has one entry a batch that was scored together: how long the oldest of its requests had
+    lain on `requests` by then, by that message's own time. ``waited_rows`` is how many rows the batch had.
     """
 
     model: Name
@@ -145,6 +148,8 @@ class ModelObservation(msgspec.Struct, frozen=True, omit_defaults=True):
     label: Array | None = None
     probabilities: Array | None = None
     classes: list[ClassLabel] | None = None
+    waited_ms: Array | None = None
+    waited_rows: Array | None = None
 
 
 class Observation(msgspec.Struct, frozen=True, omit_defaults=True):

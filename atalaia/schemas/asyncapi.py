@@ -8,14 +8,15 @@ import orjson
 
 from atalaia.schemas.examples import dead_letter_example, examples
 from atalaia.schemas.headers import (
+    LABEL_HEADERS,
     PREDICTION_HEADERS,
     REPLY_HEADERS,
     REQUEST_HEADERS,
     dead_letter_header_schemas,
 )
-from atalaia.schemas.records import component_schemas
+from atalaia.schemas.records import component_schemas, payload_schema
 from atalaia.settings import KafkaSettings
-from atalaia.topics import DEAD_LETTERS, PREDICTIONS, REPLIES, REQUESTS, TOPICS, Topic
+from atalaia.topics import DEAD_LETTERS, LABELS, PREDICTIONS, REPLIES, REQUESTS, TOPICS, Topic
 
 Document = dict[str, Any]
 
@@ -23,6 +24,8 @@ CONTRACT_VERSION = "0.1.0"
 """Of what the topics carry: its first two numbers change when a reader or writer would have to."""
 
 BINDING_VERSION = "0.5.0"
+
+_SCHEMA = "#/components/schemas/{name}"
 
 _DESCRIPTION = """\
 Everything that travels between the services of Atalaia, and between them and yours. Addresses carry the
@@ -41,7 +44,7 @@ def asyncapi_document() -> Document:
         "operations": dict(_operations()),
         "components": {
             "messages": {topic.name: _message(topic) for topic in TOPICS},
-            "schemas": component_schemas("#/components/schemas/{name}"),
+            "schemas": component_schemas(_SCHEMA),
         },
     }
 
@@ -80,12 +83,11 @@ def _message(topic: Topic) -> Document:
     headers = _headers(topic)
     if headers:
         message["headers"] = headers
+    message["payload"] = payload_schema(topic, _SCHEMA)
     if topic.value is None:
         message["contentType"] = "application/octet-stream"
-        message["payload"] = {"description": "The original bytes, whatever they are; possibly none"}
-        message["examples"] = [{"name": topic.name, **dead_letter_example()}]
+        message["examples"] = [_bytes_example(topic)]
     else:
-        message["payload"] = {"$ref": f"#/components/schemas/{topic.value.__name__}"}
         message["examples"] = [
             {"name": "-".join(filter(None, [topic.name, variant])), "payload": orjson.loads(value)}
             for name, variant, value in examples()
@@ -97,6 +99,12 @@ def _message(topic: Topic) -> Document:
     return message
 
 
+def _bytes_example(topic: Topic) -> Document:
+    if topic is DEAD_LETTERS:
+        return {"name": topic.name, **dead_letter_example()}
+    return {"name": topic.name, "payload": "the bytes of a detector's state"}
+
+
 def _headers(topic: Topic) -> Document | None:
     if topic is DEAD_LETTERS:
         schemas = dead_letter_header_schemas()
@@ -105,6 +113,7 @@ def _headers(topic: Topic) -> Document | None:
         REQUESTS.name: REQUEST_HEADERS,
         PREDICTIONS.name: PREDICTION_HEADERS,
         REPLIES.name: REPLY_HEADERS,
+        LABELS.name: LABEL_HEADERS,
     }.get(topic.name)
     return None if optional is None else {"type": "object", "properties": optional}
 

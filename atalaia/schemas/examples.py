@@ -23,6 +23,7 @@ from atalaia.records import (
     Observation,
     SourceRange,
 )
+from atalaia.schemas.watching import monitor_examples
 from atalaia.stream.deadletters import dead_letter_headers
 
 MANIFEST = Manifest(
@@ -63,6 +64,7 @@ def examples() -> Iterator[tuple[str, str, bytes]]:
     yield "predictions", "expired", mark_expired(answered)
     yield "observations", "", msgspec.json.encode(_observation())
     yield "observations", "mark-of-time", msgspec.json.encode(_mark_of_time())
+    yield from monitor_examples()
     yield "models", "", msgspec.json.encode(_model_record())
     location = "/var/lib/atalaia/bundles/bmp/1"
     yield "bundles", "", msgspec.json.encode(BundleRecord("bmp", "1", _DIGEST, location, _TIME))
@@ -147,6 +149,8 @@ def _observation() -> Observation:
         label=Array.of(predictions.label),
         probabilities=Array.of(predictions.probabilities),
         classes=list(MANIFEST.classes),
+        waited_ms=Array.of(np.array([4])),
+        waited_rows=Array.of(np.array([2], np.int32)),
     )
     return Observation("scorer-0", [SourceRange(2, 1040, 1043, _TIME_MS)], [model])
 

@@ -3,11 +3,16 @@
 from typing import Any
 
 from atalaia.errors import Refusal
-from atalaia.stream.headers import DEADLINE, MODEL, OUTCOME, REPLY, TRACEPARENT, VERSION
+from atalaia.stream.headers import DEADLINE, MARK, MODEL, OUTCOME, REPLY, TRACEPARENT, VERSION
 
 Document = dict[str, Any]
 
 _DIGITS = r"^[0-9]+$"
+
+_MARK: Document = {
+    "type": "string",
+    "description": "There where the value is no message of the topic's own but a mark of time, a TimeMark",
+}
 
 REQUEST_HEADERS: Document = {
     REPLY: {
@@ -23,7 +28,10 @@ REQUEST_HEADERS: Document = {
     MODEL: {"type": "string", "description": "The model asked, before whatever the body says"},
     VERSION: {"type": "string", "description": "The version asked"},
     TRACEPARENT: {"type": "string", "description": "W3C trace context of a sampled trace"},
+    MARK: _MARK,
 }
+
+LABEL_HEADERS: Document = {MARK: _MARK}
 
 PREDICTION_HEADERS: Document = {
     TRACEPARENT: {"type": "string", "description": "Carried on from the request"},

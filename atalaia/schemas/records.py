@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from atalaia.bundles.manifest import Manifest
-from atalaia.topics import TOPICS
+from atalaia.records import Label, LabelColumns, TimeMark
+from atalaia.topics import LABELS, TOPICS, Topic
 
 Document = dict[str, Any]
 
@@ -14,15 +15,29 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 RECORDS: tuple[type[msgspec.Struct], ...] = (
     *dict.fromkeys(topic.value for topic in TOPICS if topic.value is not None),
+    LabelColumns,
+    TimeMark,
     Manifest,
 )
-"""The record of each topic, and the content of a bundle's ``bundle.toml``."""
+"""The record of each topic and its other forms, and the content of a bundle's ``bundle.toml``."""
 
 
 def record_schema(record: type[msgspec.Struct]) -> Document:
     """The JSON Schema of one record, with the schemas of its parts in ``$defs``."""
     schema = msgspec.json.schema(record)
     return _tidied({"$schema": DIALECT, "title": record.__name__, **schema})
+
+
+def payload_schema(topic: Topic, ref_template: str) -> Document:
+    """What the value of a message may be, by reference to the schemas of records."""
+    if topic.value is None:
+        return {"description": "The original bytes, whatever they are; possibly none"}
+    if topic is not LABELS:
+        return {"$ref": ref_template.format(name=topic.value.__name__)}
+    label, columns, mark = (
+        {"$ref": ref_template.format(name=record.__name__)} for record in (Label, LabelColumns, TimeMark)
+    )
+    return {"anyOf": [label, {"type": "array", "items": label}, columns, mark]}
 
 
 def component_schemas(ref_template: str) -> Document:

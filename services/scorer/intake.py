@@ -18,7 +18,7 @@ from atalaia.inference.rows import Rows
 from atalaia.records import Deployment, ObservedMark, TimeMark
 from atalaia.stream.catalog import View
 from atalaia.stream.headers import DEADLINE, MODEL, REPLY, VERSION
-from services.scorer.marks import is_mark, read_mark
+from services.scorer.marks import FRAME_BYTES, is_mark, read_mark
 from services.scorer.served import Served
 
 BATCH_BYTES = 4_194_304
@@ -225,12 +225,8 @@ class Intake:
                 if given is _UNREADABLE:
                     raise NotReadable("a header's name is not UTF-8; expected names that are text")
                 if given is not None and is_mark(given):
-                    mark = read_mark(message.partition(), message.offset(), value)
-                    if self._awaits(mark.mark):
-                        batch.awaited = mark.mark
-                        batch.taken -= 1
+                    if not self._take_mark(message, value or b""):
                         break
-                    batch.marks.append(mark)
                 elif tensor is None or tensor.parameters is not None or asked.version is not None:
                     self._sort_general(message, value, asked)
                 else:
@@ -293,12 +289,18 @@ class Intake:
         self._batch.observation_bytes += served.bounds.observation_bytes(len(rows), size)
         group.others.append((request, rows))
 
-    def _awaits(self, mark: TimeMark) -> bool:
-        """Whether a mark announces a deployment whose record has not come."""
-        if mark.kind != "deployment" or mark.deployed_at in self._abandoned:
+    def _take_mark(self, message: Message, value: bytes) -> bool:
+        """A mark that is of a deployed model; False where what it announces is still to be waited for."""
+        mark = read_mark(value)
+        record = self._view.records[self._view.name_of(mark.model)]
+        recorded = {*self._abandoned, *(entry.deployed_at for entry in record.deployments)}
+        if mark.kind == "deployment" and mark.deployed_at not in recorded:
+            self._batch.awaited = mark
+            self._batch.taken -= 1
             return False
-        record = self._view.records.get(mark.model or "")
-        return record is None or all(entry.deployed_at != mark.deployed_at for entry in record.deployments)
+        self._batch.marks.append(ObservedMark(message.partition(), message.offset(), mark))
+        self._batch.observation_bytes += FRAME_BYTES + len(value)
+        return True
 
     def _route(self, model: str | None, message: Message) -> Route:
         """Who takes part in the request where it lies; of the newest plan the route is remembered."""

@@ -44,6 +44,8 @@ def _observe_version(scored: list[Scored]) -> ModelObservation:
         label=_join_where_given(scored, lambda entry: entry.predictions.label),
         probabilities=_join_where_given(scored, lambda entry: entry.predictions.probabilities),
         classes=list(served.manifest.classes) or None,
+        waited_ms=Array.of(np.array([entry.waited_ms for entry in scored], np.int64)),
+        waited_rows=Array.of(np.array([len(entry.rows) for entry in scored], np.int32)),
     )
 
 

@@ -53,7 +53,8 @@ class Piece:
 class Scored:
     """Answered requests of one version: one response a request, rows in the same order.
 
-    ``row_counts`` and ``expired`` have one entry a request, ``event_time_ms`` one a row.
+    ``row_counts`` and ``expired`` have one entry a request, ``event_time_ms`` one a row. ``waited_ms`` is how
+    long the oldest of them had lain in Kafka.
     """
 
     served: Served
@@ -67,6 +68,7 @@ class Scored:
     rows: Rows
     predictions: Predictions
     event_time_ms: IntArray
+    waited_ms: int
 
     @property
     def role(self) -> Role:
@@ -197,6 +199,7 @@ def _scored(
     row_counts = np.concatenate(
         [np.full(len(piece.messages), piece.rows_per_request, np.int32) for piece in pieces]
     )
+    recorded_ms = np.array([message.timestamp()[1] for message in messages], np.int64)
     asked = _asked(pieces)
     expired = np.zeros(len(messages), np.bool_)
     responses = _responses(group.served, pieces, predictions)
@@ -215,7 +218,8 @@ def _scored(
         expired=expired,
         rows=rows,
         predictions=predictions,
-        event_time_ms=_event_times(pieces, row_counts, messages),
+        event_time_ms=_event_times(pieces, row_counts, recorded_ms),
+        waited_ms=max(0, now_ms - int(recorded_ms.min())),
     )
 
 
@@ -242,11 +246,9 @@ def _responses(served: Served, pieces: list[Piece], predictions: Predictions) ->
     return responses
 
 
-def _event_times(pieces: list[Piece], row_counts: npt.NDArray[np.int32], messages: list[Message]) -> IntArray:
+def _event_times(pieces: list[Piece], row_counts: npt.NDArray[np.int32], recorded_ms: IntArray) -> IntArray:
     """The rows' own times; the message's where a request has none."""
-    times = np.array([message.timestamp()[1] for message in messages], np.int64)
-    if len(times) != row_counts.sum():
-        times = np.repeat(times, row_counts)
+    times = np.repeat(recorded_ms, row_counts)
     start = 0
     for piece in pieces:
         if piece.rows.event_time_ms is not None:

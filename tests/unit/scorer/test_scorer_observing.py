@@ -80,3 +80,17 @@ def test_versions_are_observed_apart_and_batches_together(line: Served, line_2: 
 
 def test_a_section_without_requests_observes_nothing() -> None:
     assert observe([]) == []
+
+
+def test_each_batch_tells_how_long_its_oldest_request_waited(line: Served) -> None:
+    seen = view(line)
+    rows = tensor([[1.0, 0.0], [2.0, 0.0]])
+    first = [message(rows, at=(0, 0), time_ms=1_990), message(tensor([[0.0, 0.0]]), at=(1, 0), time_ms=1_500)]
+    second = [message(tensor([[3.0, 0.0]]), at=(0, 1), time_ms=2_700)]
+    scored = [*answer(seen, first, now_ms=2_000).scored, *answer(seen, second, now_ms=2_600).scored]
+    [found] = map(read, observe(scored))
+    assert found.waited_ms is not None
+    assert found.waited_rows is not None
+    # A clock that is behind the broker's waits no less than not at all.
+    assert found.waited_ms.numpy().tolist() == [500, 0]
+    assert found.waited_rows.numpy().tolist() == [3, 1]
