@@ -119,7 +119,7 @@ def read_models(kafka: KafkaSettings) -> dict[str, ModelRecord]:
     return _read_latest(kafka, MODELS, ModelRecord, lambda record: record.name)
 
 
-def read_bundles(kafka: KafkaSettings) -> dict[tuple[str, str], BundleRecord]:
+def read_bundle_records(kafka: KafkaSettings) -> dict[tuple[str, str], BundleRecord]:
     """The latest record of every version's bundle."""
     return _read_latest(kafka, BUNDLES, BundleRecord, lambda record: (record.model, record.version))
 
@@ -174,7 +174,7 @@ def _check_alike(kafka: KafkaSettings, record: ModelRecord, manifest: Manifest) 
     primary = current_primary(record)
     if primary is None:
         return
-    location = read_bundles(kafka)[record.name, primary.version].location
+    location = read_bundle_records(kafka)[record.name, primary.version].location
     theirs = Bundle.read(Path(location)).manifest
     beside = f"{record.name} {manifest.version} is to serve beside the primary {primary.version}"
     ours, others = (
