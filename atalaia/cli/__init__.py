@@ -14,7 +14,7 @@ from atalaia.errors import AtalaiaError
 COMMANDS = {
     "demo": "See the main job at work: real Kafka, rows, refusals, a scorer killed, nothing lost.",
     "up": "Run Kafka, Redis, gateway and scorer on this machine until Ctrl-C or SIGTERM.",
-    "models": "Deploy bundles, and list what is deployed.",
+    "models": "Deploy, promote, roll back and retire versions, and list them.",
     "audit": "Check that every request has exactly one outcome, and say what differs.",
     "train": "Train a recipe and pack its model as a bundle.",
     "bundle": "Pack an ONNX model and a reference CSV as a bundle.",

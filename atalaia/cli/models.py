@@ -1,9 +1,10 @@
-"""``atalaia models``: what is deployed; needs nothing but Kafka's settings."""
+"""``atalaia models``: which versions take part in requests, and how; needs nothing but Kafka's settings."""
 
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import msgspec
 import orjson
 import typer
 from rich import box
@@ -12,24 +13,38 @@ from rich.markup import escape
 from rich.table import Table
 
 from atalaia.bundles.folder import Bundle
-from atalaia.deployments import current_primary, default_model, deployed_version
+from atalaia.deployments import current_plan, default_model
 from atalaia.errors import BundleError
 from atalaia.records import BundleRecord, Deployment, ModelRecord
-from atalaia.settings import KafkaSettings, Settings, load
+from atalaia.settings import Settings, load
 from atalaia.stream import deploy as deployment
 from atalaia.stream.admin import create_topics
-from atalaia.stream.logs import LogReader
-from atalaia.topics import BUNDLES
 
 app = typer.Typer(
     name="models",
-    help="Deploy bundles, and list what is deployed.",
+    help="Deploy, promote, roll back and retire versions, and list them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
+
+class TakenRole(StrEnum):
+    """How a version is deployed."""
+
+    primary = "primary"
+    canary = "canary"
+    shadow = "shadow"
+
+
+_TAKES = {
+    TakenRole.primary: "answers",
+    TakenRole.canary: "answers its share",
+    TakenRole.shadow: "is scored and answers nobody",
+}
 _SHORT_DIGEST = 12
+_Model = Annotated[str, typer.Argument(help="Name of the model.")]
+_Version = Annotated[str, typer.Argument(help="Its version.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print the answer as one line of JSON.")]
 
 
@@ -39,6 +54,7 @@ class Listed(NamedTuple):
     model: str
     version: str
     role: str
+    weight: float | None
     current: bool
     default: bool
     digest: str
@@ -59,28 +75,75 @@ class Listed(NamedTuple):
 def deploy(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.", exists=True, file_okay=False)],
     *,
-    role: Annotated[str, typer.Option(help="How the version takes part; primary answers.")] = "primary",
+    role: Annotated[
+        TakenRole, typer.Option(help="primary answers; canary answers a share; shadow only listens.")
+    ] = TakenRole.primary,
+    weight: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, metavar="PCT", help="Of a canary: its percentage of requests."),
+    ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Make a bundle's version answer, from the present ends of `requests` on."""
-    if role != "primary":
+    """Make a bundle's version take part in requests, from a stated position of each partition on."""
+    if (role is TakenRole.canary) != (weight is not None):
         raise typer.BadParameter(
-            f"role {role!r} cannot be deployed by this version; expected primary", param_hint="--role"
+            "a canary needs its share of requests, and no other role has one: --role canary --weight 5",
+            param_hint="--weight",
         )
     settings = load()
     create_topics(settings.kafka)
     read = Bundle.read(bundle)
     before = deployment.read_models(settings.kafka).get(read.name)
-    record = deployment.deploy(bundle, settings=settings)
+    record = deployment.deploy(bundle, settings=settings, role=role.value, weight=weight)
     changed = record != before
-    console = Console(stderr=True, highlight=False)
     if changed:
-        text = f"{read.name} {read.version} answers from now on, digest {_short(read.digest)}"
+        text = f"{read.name} {read.version} {_TAKES[role]} from now on, digest {_short(read.digest)}"
     else:
         text = f"{read.name} {read.version} is deployed already with this very digest; nothing was changed"
-    console.print(text, markup=False, soft_wrap=True)
+    _say(text)
     listed = next(entry for entry in listing(settings) if (entry.model, entry.version) == read_key(read))
     typer.echo(orjson.dumps({**listed.answer(), "changed": changed}).decode() if as_json else listed.location)
+
+
+@app.command("promote")
+def promote(name: _Model, version: _Version, *, as_json: _Json = False) -> None:
+    """Make a deployed version the primary: a canary or shadow that has shown itself, or an earlier one."""
+    _change(name, lambda settings: deployment.promote(name, version, kafka=settings.kafka), as_json=as_json)
+
+
+@app.command("rollback")
+def rollback(name: _Model, *, as_json: _Json = False) -> None:
+    """Make the version that answered before the present primary answer again."""
+    _change(name, lambda settings: deployment.rollback(name, kafka=settings.kafka), as_json=as_json)
+
+
+@app.command("retire")
+def retire(name: _Model, version: _Version, *, as_json: _Json = False) -> None:
+    """Take a version out; without its primary a model answers nobody."""
+    _change(name, lambda settings: deployment.retire(name, version, kafka=settings.kafka), as_json=as_json)
+
+
+def _change(name: str, make: Callable[[Settings], ModelRecord], *, as_json: bool) -> None:
+    settings = load()
+    before = deployment.read_models(settings.kafka).get(name)
+    record = make(settings)
+    plan = current_plan(record.deployments)
+    changed = record != before
+    taking = ", ".join(f"{entry.version} ({entry.role})" for entry in plan.versions) or "nobody"
+    _say(f"{name} is answered by {taking}" + ("" if changed else "; nothing was changed"))
+    if as_json:
+        answer = {
+            "model": name,
+            "primary": plan.primary and plan.primary.version,
+            "canary": plan.canary and {"version": plan.canary.version, "weight": plan.canary.weight},
+            "shadows": [entry.version for entry in plan.shadows],
+            "changed": changed,
+        }
+        typer.echo(orjson.dumps(answer).decode())
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)
 
 
 @app.command("list")
@@ -111,10 +174,11 @@ def listing(settings: Settings) -> list[Listed]:
         where Kafka does not answer, or its topics have not been made.
     """
     records = deployment.read_models(settings.kafka)
-    bundles = _read_bundles(settings.kafka)
+    bundles = deployment.read_bundle_records(settings.kafka)
     default = default_model(records.values())
     entries = []
     for record in sorted(records.values(), key=lambda record: (record.created_at, record.name)):
+        taking_part = current_plan(record.deployments).versions
         for entry in _versions(record):
             bundle = bundles.get((record.name, entry.version))
             entries.append(
@@ -122,7 +186,8 @@ def listing(settings: Settings) -> list[Listed]:
                     model=record.name,
                     version=entry.version,
                     role=entry.role,
-                    current=entry is current_primary(record) or entry.role != "primary",
+                    weight=entry.weight,
+                    current=entry in taking_part,
                     default=record.name == default,
                     digest=entry.digest,
                     since=entry.deployed_at,
@@ -141,20 +206,10 @@ def read_key(bundle: Bundle) -> tuple[str, str]:
 
 def _versions(record: ModelRecord) -> list[Deployment]:
     """The newest deployment of each version, newest first."""
-    names = dict.fromkeys(entry.version for entry in reversed(record.deployments))
-    found = [deployed_version(record, version) for version in names]
-    return [entry for entry in found if entry is not None]
-
-
-def _read_bundles(kafka: KafkaSettings) -> dict[tuple[str, str], BundleRecord]:
-    latest: dict[tuple[str, str], BundleRecord] = {}
-    with LogReader(kafka, (BUNDLES,)) as reader:
-        for message in reader.read_to_end():
-            value = message.value()
-            if value is not None:
-                record = msgspec.json.decode(value, type=BundleRecord)
-                latest[record.model, record.version] = record
-    return latest
+    newest: dict[str, Deployment] = {}
+    for entry in reversed(record.deployments):
+        newest.setdefault(entry.version, entry)
+    return list(newest.values())
 
 
 def _problem(bundle: BundleRecord | None, entry: Deployment) -> str | None:
@@ -174,7 +229,9 @@ def _table(entries: list[Listed]) -> Table:
     for name in ("model", "version", "role", "digest", "since", "from position", "bundle"):
         table.add_column(name, no_wrap=name in ("digest", "since"), overflow="fold")
     for entry in entries:
-        role = entry.role if entry.current else f"former {entry.role}"
+        role = entry.role if entry.current or entry.role == "retired" else f"former {entry.role}"
+        if entry.weight is not None:
+            role += f" {entry.weight:g} %"
         table.add_row(
             escape(entry.model) + (" (default)" if entry.default and entry.current else ""),
             escape(entry.version),

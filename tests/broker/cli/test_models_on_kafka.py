@@ -34,7 +34,9 @@ def test_what_is_deployed_is_listed_with_role_digest_positions_and_state(
     ]
     assert [entry["default"] for entry in entries] == [True, True, False]
     assert all(entry["verified"] and entry["problem"] is None for entry in entries)
-    assert entries[0]["from"] == {"0": 0, "1": 0, "2": 0, "3": 0}
+    # Behind the mark that announced it on each partition; the first one of a model needs none.
+    assert entries[0]["from"] == {"0": 1, "1": 1, "2": 1, "3": 1}
+    assert entries[1]["from"] == {"0": 0, "1": 0, "2": 0, "3": 0}
     assert entries[0]["location"] == str(second.folder)
 
     table = shell.run("models", "list").out
@@ -42,6 +44,37 @@ def test_what_is_deployed_is_listed_with_role_digest_positions_and_state(
     assert second.digest.removeprefix("sha256:")[:12] in table
     assert second.digest.removeprefix("sha256:") not in table
     assert table.count("verified") == 3
+
+
+def test_versions_are_promoted_rolled_back_and_retired(shell: Shell, tmp_path: Path) -> None:
+    for version in "123":
+        numeric_bundle(tmp_path / version, version=version)
+    shell.json("models", "deploy", str(tmp_path / "1"))
+    canary = shell.json("models", "deploy", str(tmp_path / "2"), "--role", "canary", "--weight", "5")
+    assert (canary["role"], canary["weight"], canary["current"]) == ("canary", 5.0, True)
+    shell.json("models", "deploy", str(tmp_path / "3"), "--role", "shadow")
+    assert "canary 5 %" in shell.run("models", "list").out
+    assert shell.json("models", "promote", "panel", "2") == {
+        "model": "panel",
+        "primary": "2",
+        "canary": None,
+        "shadows": ["3"],
+        "changed": True,
+    }
+    assert not shell.json("models", "promote", "panel", "2")["changed"]
+    assert shell.json("models", "rollback", "panel")["primary"] == "1"
+    assert shell.json("models", "retire", "panel", "3")["shadows"] == []
+    assert shell.run("models", "promote", "panel", "3").status == 1
+    assert "no version '3' deployed" in shell.err
+    assert shell.run("models", "rollback", "nobody").status == 1
+    assert "deployed: panel" in shell.err
+
+
+def test_a_shadow_that_takes_other_rows_is_refused(shell: Shell, tmp_path: Path) -> None:
+    shell.json("models", "deploy", str(numeric_bundle(tmp_path / "1").folder))
+    other = mixed_bundle(tmp_path / "2", name="panel")
+    assert shell.run("models", "deploy", str(other.folder), "--role", "shadow").status == 1
+    assert "takes other features" in shell.err
 
 
 def test_a_bundle_changed_behind_its_deployment_is_shown_and_named(shell: Shell, tmp_path: Path) -> None:

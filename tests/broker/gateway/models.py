@@ -40,7 +40,7 @@ def numeric_bundle(folder: Path, *, version: str = "1") -> Bundle:
     return build_bundle(folder, manifest=manifest, model=_serialized(graph), rows=Rows(numeric=numeric))
 
 
-def mixed_bundle(folder: Path) -> Bundle:
+def mixed_bundle(folder: Path, *, name: str = "loan") -> Bundle:
     """``loan``: a regressor of a number that may be missing, a whole number and a category."""
     rng = np.random.default_rng(2)
     numeric = np.column_stack([rng.normal(size=ROWS), rng.integers(0, 9, ROWS)])
@@ -74,7 +74,7 @@ def mixed_bundle(folder: Path) -> Bundle:
         [numpy_helper.from_array(np.zeros((1, 1), np.float32), "zero")],
     )
     manifest = Manifest(
-        name="loan",
+        name=name,
         version="7",
         task="regression",
         model=ModelFile(inputs="columns", value="value"),

@@ -4,11 +4,21 @@ from typer.testing import CliRunner
 from atalaia.cli.models import app
 
 
-@pytest.mark.parametrize("role", ["canary", "shadow", "king"])
-def test_other_roles_than_primary_are_refused_as_usage(role: str, tmp_path: object) -> None:
-    answer = CliRunner().invoke(app, ["deploy", str(tmp_path), "--role", role], env={"COLUMNS": "200"})
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--role", "king"], "'king' is not one of 'primary', 'canary', 'shadow'"),
+        (["--role", "canary"], "a canary needs its share"),
+        (["--role", "shadow", "--weight", "5"], "no other role has one"),
+        (["--role", "canary", "--weight", "101"], "0.0<=x<=100.0"),
+    ],
+)
+def test_roles_and_shares_that_make_no_sense_are_usage(
+    arguments: list[str], told: str, tmp_path: object
+) -> None:
+    answer = CliRunner().invoke(app, ["deploy", str(tmp_path), *arguments], env={"COLUMNS": "200"})
     assert answer.exit_code == 2
-    assert f"role '{role}' cannot be deployed by this version; expected primary" in answer.output
+    assert told in answer.output
 
 
 def test_a_bundle_that_is_no_folder_is_refused_as_usage() -> None:
