@@ -112,3 +112,6 @@ class PartitionMonitor(Protocol):
 
     def take(self, records: Sequence[Record], cut: Cut, rows: RowReader) -> Change:
         """One batch, in log order within each topic; ``cut`` is where it ends."""
+
+    def counts(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+        """What was counted since the state began, by name; labels are model, version, role, as far as apply."""
