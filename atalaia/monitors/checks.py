@@ -54,7 +54,10 @@ def _check_detectors(table: str, detectors: Iterable[DetectorSettings]) -> None:
 
 def _check_performance(settings: MonitorSettings, manifest: Manifest) -> None:
     if manifest.task == "classification":
-        model = Classification(classes=max(2, len(manifest.classes)))
+        positive = None
+        if len(manifest.classes) == 2 and manifest.positive_class is not None:
+            positive = manifest.classes.index(manifest.positive_class)
+        model = Classification(classes=max(2, len(manifest.classes)), positive=positive)
         known = model.rates(np.zeros(model.length, np.int64))
         _among("performance.metrics", settings.performance.metrics, known)
 
