@@ -46,16 +46,46 @@ class AlertFold:
 
     def judge(self, window: Window, findings: Sequence[Finding]) -> list[AlertEvent]:
         """The latest revision of a window says ``findings``; subjects it leaves out have no verdict in it."""
-        found = {finding.subject: finding for finding in findings}
-        known = (subject for subject, track in self._tracks.items() if _place(track, window) is not None)
+        return self.judge_all({window: findings})
+
+    def judge_all(self, told: Mapping[Window, Sequence[Finding]]) -> list[AlertEvent]:
+        """As `judge`, of several windows at once: readers hear where it leads, not every turn on the way."""
+        found = {
+            (finding.subject, window): finding for window, findings in told.items() for finding in findings
+        }
+        known = {
+            subject
+            for subject, track in self._tracks.items()
+            if any(entry.window in told for entry in track.judged)
+        }
         events = []
-        for subject in sorted({*found, *known}):
+        for subject in sorted(known.union(subject for subject, _ in found)):
             track = self._tracks.get(subject, TrackState())
-            others = tuple(entry for entry in track.judged if entry.window != window)
-            if subject in found:
-                others = (*others, Judged(*window, found[subject]))
+            others = [entry for entry in track.judged if entry.window not in told]
+            others += [
+                Judged(*window, found[subject, window]) for window in told if (subject, window) in found
+            ]
             judged = tuple(sorted(others, key=lambda entry: in_time(entry.window)))
             events += self._tell(subject, track, judged)
+        return events
+
+    def restart(self) -> None:
+        """Begin anew at any window; what readers believe stands until the next one that is judged."""
+        self._tracks = {
+            subject: TrackState(told=dict(track.told), believed=track.believed)
+            for subject, track in self._tracks.items()
+            if track.believed is not None
+        }
+
+    def end(self) -> list[AlertEvent]:
+        """No window will come any more: whatever is pending or firing has lapsed."""
+        events = []
+        for subject, track in sorted(self._tracks.items()):
+            believed = track.believed
+            if believed is not None and believed.status != "resolved":
+                lapsed = Transition("resolved", believed.since_ms, believed.windows, "lapsed")
+                events.append(self._event(subject, lapsed, track.told.get(lapsed.key, 0)))
+        self._tracks = {}
         return events
 
     def settle(self, before_ms: int) -> None:
@@ -167,10 +197,6 @@ def _lost(believed: Transition, phase: Phase, transitions: Sequence[Transition])
 def _standing(transition: Transition) -> tuple[str, int]:
     """The phase a change leads to."""
     return ("quiet", 0) if transition.status == "resolved" else (transition.status, transition.since_ms)
-
-
-def _place(track: TrackState, window: Window) -> int | None:
-    return next((place for place, entry in enumerate(track.judged) if entry.window == window), None)
 
 
 def _evidence(entry: Judged) -> dict[str, Any]:

@@ -7,7 +7,8 @@ labels' mark of time where the label lies, they meet where ::
     known - horizon < p   (else the label is too late)
     p < known + horizon   (else the prediction is too late for it)
 
-and of the labels that meet a prediction the one with the greatest (time, position) wins. Rows are dropped by
+and of the labels that meet a prediction the one with the greatest (time, position) wins, the last of one
+message where several have the same. Rows are dropped by
 the join's time, min(watermark of the observations, mark of time of the labels): predictions at p + horizon,
 labels without a prediction at known + horizon + grace, where the grace is how far a row that still counts may
 lie behind the watermark (longest window + lateness). By then nothing that may still come can meet them.
@@ -121,9 +122,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Rows ``(m,)`` whose winning label is another than before the batch; ``previous`` where ``had`` one.
+    """Rows ``(m,)`` whose winning label, or its time, is another than before the batch.
 
-    Counts take the new label in, and the previous one out.
+    Counts take the new label in, and the ``previous`` one out where a row ``had`` one.
     """
 
     time_ms: IntArray
@@ -132,6 +133,7 @@ class Changes:
     label_time_ms: IntArray
     had: BoolArray
     previous: ByteArray
+    previous_time_ms: IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +151,12 @@ class Resolved:
     shed: BoolArray
 
 
-def plan(predictions: Predictions, labels: Labels, *, buckets: int) -> Plan:
+def plan(predictions: Predictions, labels: Labels, *, buckets: int, first_bucket: int = 0) -> Plan:
     """What to read for a batch."""
     ids = np.concatenate([predictions.ids, labels.ids])
     first, places = unique_ids(ids)
     split = len(predictions.ids)
-    return Plan(RowKeys.of(ids[first], buckets), first, places[:split], places[split:])
+    return Plan(RowKeys.of(ids[first], buckets, first=first_bucket), first, places[:split], places[split:])
 
 
 def resolve(
@@ -200,6 +202,7 @@ class _Batch:
         self.counts = JoinCounts()
         self.had = self.held.labelled.copy()
         self.previous = self.held.label.copy()
+        self.previous_time_ms = self.held.label_time_ms.copy()
         self.dirty = np.zeros(len(found), np.bool_)
         self.shed = self._shed(room)
 
@@ -210,7 +213,8 @@ class _Batch:
         counts.held_rows = int((held.absent & ~self.shed).sum())
         grace_ms = self.rules.horizon_ms + self.rules.grace_ms
         groups = held.encode(self.dirty, self.planned.keys, early_grace_ms=grace_ms)
-        changed = held.labelled & (~self.had | (held.label != self.previous).any(axis=1))
+        moved = (held.label != self.previous).any(axis=1) | (held.label_time_ms != self.previous_time_ms)
+        changed = held.labelled & (~self.had | moved)
         where = np.flatnonzero(changed)
         changes = Changes(
             held.expires_ms[where] - self.rules.horizon_ms,
@@ -219,6 +223,7 @@ class _Batch:
             held.label_time_ms[where],
             self.had[where],
             self.previous[where],
+            self.previous_time_ms[where],
         )
         return Resolved(RowWrites(groups), changes, counts, stored, self.shed[self.planned.of_prediction])
 
@@ -274,7 +279,8 @@ class _Batch:
     def _keep_early(self, labels: LabelTable) -> None:
         """Labels without a prediction, of an id the latest few: which one wins depends on who it meets."""
         if len(labels.row) and np.bincount(labels.row).max() > MOST_EARLY_LABELS:
-            order = np.lexsort((-labels.position, -labels.time_ms, labels.row))
+            last_first = -np.arange(len(labels.row))
+            order = np.lexsort((last_first, -labels.position, -labels.time_ms, labels.row))
             ranks = np.empty(len(order), np.int64)
             ranks[order] = _ranks(labels.row[order])
             kept = ranks < MOST_EARLY_LABELS
@@ -290,7 +296,7 @@ class _Batch:
             known = held.labelled[of]
             time, position, value = labels.time_ms[chosen], labels.position[chosen], labels.value[chosen]
             later = (time > held.label_time_ms[of]) | (
-                (time == held.label_time_ms[of]) & (position > held.label_position[of])
+                (time == held.label_time_ms[of]) & (position >= held.label_position[of])
             )
             same = (value == held.label[of]).all(axis=1)
             counts.matched += int((~known).sum())

@@ -33,9 +33,10 @@ class RowKeys:
         return len(self.ids) // ID_BYTES
 
     @classmethod
-    def of(cls, ids: IdArray, buckets: int) -> "RowKeys":
-        """The keys of ids, spread over so many buckets."""
-        return cls(ids.tobytes(), (ids[:, 0] % np.uint64(buckets)).astype(">u4").tobytes())
+    def of(cls, ids: IdArray, buckets: int, *, first: int = 0) -> "RowKeys":
+        """The keys of ids, spread over so many buckets from ``first`` on."""
+        places = ids[:, 0] % np.uint64(buckets) + np.uint64(first)
+        return cls(ids.tobytes(), places.astype(">u4").tobytes())
 
 
 @dataclass(frozen=True, slots=True)

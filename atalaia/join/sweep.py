@@ -15,13 +15,14 @@ _MOST_BUCKETS = 2000
 
 
 class JoinSpace(msgspec.Struct, frozen=True):
-    """How many rows a unit may hold, and in how many buckets; part of what names its state.
+    """How many rows may be held, and in how many buckets from ``first`` on; part of what names their state.
 
     At the bound new ids are shed, counted, and their range published. Pausing the input would not help: the
     join's time, by which rows are dropped, goes on with the input alone.
     """
 
     most_rows: int
+    first: int = 0
 
     @property
     def buckets(self) -> int:
@@ -30,7 +31,7 @@ class JoinSpace(msgspec.Struct, frozen=True):
 
 
 class Sweep(msgspec.Struct):
-    """How far the sweep has come; kept in the unit's metadata.
+    """How far the sweep of one space has come; kept in the unit's metadata.
 
     One pass looks at every bucket. The next begins when something may have expired since: the earliest
     expiry the last pass left is remembered, and a sixteenth of the horizon is let pass, so that each pass
@@ -54,7 +55,8 @@ class Sweep(msgspec.Struct):
             return range(0)
         a_bucket = max(held_rows / self.space.buckets, 1.0)
         wanted = min(max(round(rows * _READ_A_ROW / a_bucket), _LEAST_BUCKETS), _MOST_BUCKETS)
-        return range(self.bucket, min(self.bucket + wanted, self.space.buckets))
+        first = self.space.first
+        return range(first + self.bucket, first + min(self.bucket + wanted, self.space.buckets))
 
     def drop(
         self, looked: range, found: ExpiredRows, join_time_ms: int, touched: IdArray
@@ -77,13 +79,14 @@ class Sweep(msgspec.Struct):
         if found.earliest_ms is not None:
             self._remember(found.earliest_ms)
         self._move(looked, join_time_ms)
-        return RowWrites(deletes=RowKeys.of(names[free], self.space.buckets)), counts
+        keys = RowKeys.of(names[free], self.space.buckets, first=self.space.first)
+        return RowWrites(deletes=keys), counts
 
     def _remember(self, earliest_ms: int) -> None:
         self.earliest_ms = earliest_ms if self.earliest_ms is None else min(self.earliest_ms, earliest_ms)
 
     def _move(self, looked: range, join_time_ms: int) -> None:
-        self.bucket = looked.stop
+        self.bucket = looked.stop - self.space.first
         if self.bucket >= self.space.buckets:
             soonest = join_time_ms + self.horizon_ms // 16
             # Rows taken in while the pass was under way expire about a horizon from then.

@@ -158,18 +158,23 @@ class FairnessSettings(Windows, frozen=True, kw_only=True):
 
 
 class AbstentionSettings(_Table, frozen=True, kw_only=True):
-    """``[monitors.abstention]``: an alert where more than ``rate`` of the rows of a window are refused."""
+    """``[monitors.abstention]``: an alert where more than ``rate`` of the rows of a window are refused.
+
+    Windows of event time, which wait ``lateness`` for rows. Those of fewer than ``minimum_rows`` say nothing.
+    """
 
     enabled: bool = True
     window: Duration = "5m"
+    lateness: Duration = "10s"
     rate: Share = 0.20
     minimum_rows: Count = 20
 
 
 class LatencySettings(_Table, frozen=True, kw_only=True):
-    """``[monitors.latency]``: an alert where more than ``share`` of a window's requests took too long.
+    """``[monitors.latency]``: an alert where more than ``share`` of a window's rows waited too long.
 
-    Longer than ``limit``, from the request's record to its observation's.
+    Longer than ``limit``, from the record of the oldest request they were scored with to their scoring.
+    Windows of the time at which they were scored; those of fewer than ``minimum_rows`` say nothing.
     """
 
     enabled: bool = True
@@ -182,7 +187,8 @@ class LatencySettings(_Table, frozen=True, kw_only=True):
 class SilenceSettings(_Table, frozen=True, kw_only=True):
     """``[monitors.silence]``: an alert where a model that had traffic has had none for so long."""
 
-    after: Duration | None = "1h"
+    enabled: bool = True
+    after: Duration = "1h"
 
 
 class MonitorSettings(_Table, frozen=True, kw_only=True):

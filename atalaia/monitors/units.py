@@ -14,13 +14,18 @@ from atalaia.topics import Topic
 
 
 class Record(NamedTuple):
-    """One message as it lay in the log; ``marked`` where its header says that it is a mark of time."""
+    """One message as it lay in the log.
+
+    ``marked`` where its header says that it is a mark of time. ``timestamp_ms`` is when it was written, or
+    accepted before it was written again. ``key`` matters of labels, whose model it is.
+    """
 
     topic: Topic
     offset: int
     timestamp_ms: int
     value: bytes | None
     marked: bool = False
+    key: str | None = None
 
 
 class Publication(NamedTuple):
@@ -112,3 +117,6 @@ class PartitionMonitor(Protocol):
 
     def take(self, records: Sequence[Record], cut: Cut, rows: RowReader) -> Change:
         """One batch, in log order within each topic; ``cut`` is where it ends."""
+
+    def counts(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+        """What was counted since the state began, by name; labels are model, version, role, as far as apply."""

@@ -1,11 +1,11 @@
 """Window drift tests: which there are, which apply to a column, and all of a column's at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from atalaia.statistics.bins import AnyArray, Bins, IntArray, ReferenceColumn, bins_of
+from atalaia.statistics.bins import AnyArray, Bins, CategoryBins, IntArray, ReferenceColumn, bins_of
 from atalaia.statistics.chi2 import ChiSquared
 from atalaia.statistics.comparison import DriftTest, TestResult
 from atalaia.statistics.ks import KolmogorovSmirnov
@@ -98,6 +98,16 @@ class ColumnTests:
         if len(self._parts) == 1:
             return self.bins.count(values)
         return np.concatenate([bins.count(values) for bins, _ in self._parts.values()])
+
+    def count_places(self, places: IntArray, categories: Sequence[str]) -> IntArray:
+        """As `count`, of strings given as places (n,) in a list, -1 where missing, as in records."""
+        parts = [bins for bins, _ in self._parts.values()]
+        if all(isinstance(bins, CategoryBins) for bins in parts):
+            counted = [
+                bins.count_places(places, categories) for bins in parts if isinstance(bins, CategoryBins)
+            ]
+            return np.concatenate(counted)
+        return self.count(np.array([*categories, None], np.object_)[places])
 
     def results(self, counts: IntArray, earlier: IntArray | None = None) -> list[Measured]:
         """What each test says of a window's counts (width,), against the reference or an earlier window's."""

@@ -1,7 +1,7 @@
 """Which windows are open, closed, revised, and which panes are still needed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -9,13 +9,16 @@ import numpy as np
 from atalaia.windows.definitions import Window, WindowDefinition, in_time
 from atalaia.windows.watermark import BoolArray, IntArray
 
+_FAR_MS = 1 << 62
+
 
 @dataclass(frozen=True, slots=True)
 class Closing:
     """A window to publish, as of the message at ``cut``.
 
     ``revision`` is 0 when a window first closes and grows with every message that changes it thereafter;
-    ``mature`` says that no label can change it any more.
+    ``mature`` says that no label can change it any more, ``provisional`` that it was closed by `flush` and
+    event time has not passed it yet.
     """
 
     window: Window
@@ -23,6 +26,7 @@ class Closing:
     cut: int
     first: bool
     mature: bool
+    provisional: bool = False
 
 
 class ClosedWindow(msgspec.Struct, frozen=True, array_like=True):
@@ -32,6 +36,7 @@ class ClosedWindow(msgspec.Struct, frozen=True, array_like=True):
     end_ms: int
     revision: int
     mature: bool
+    provisional: bool = False
 
 
 class BookState(msgspec.Struct, frozen=True):
@@ -59,7 +64,8 @@ class WindowBook:
     A window closes when the watermark reaches its end and the lateness beyond: once, in time order. A row
     is late when every window over its pane is past that; then it is counted and not added. A row that an
     overlapping, younger window still takes revises the closed ones over the same pane; so does a label,
-    until the horizon after its pane. Each message that changes a closed window makes one revision.
+    until the horizon after its pane. Each message that changes a closed window makes one revision. What
+    `flush` closes before its time is revised by any row, and once more when event time passes it.
 
     Times are those of the messages: the watermark of the observations, and for labels the join's time,
     min(watermark, mark of time of the labels).
@@ -84,6 +90,7 @@ class WindowBook:
         self.rows: dict[int, int] = {}
         self._revisions: dict[Window, int] = {}
         self._mature: set[Window] = set()
+        self._provisional: set[Window] = set()
         self._changed: set[Window] = set()
         # The panes that event time, and the labels' horizon, had reached when they were last looked at.
         self._due_pane: int | None = None
@@ -136,25 +143,46 @@ class WindowBook:
         cut : the message's position
         join_time_ms : the time labels are compared with, where it is not the watermark
         """
-        if watermark_ms is None:
-            return []
-        join_ms = watermark_ms if join_time_ms is None else join_time_ms
-        due = self._due(watermark_ms - self.lateness_ms)
-        for window in due:
-            self._revisions[window] = -1
-        matured = self._matured(due, join_ms - self.horizon_ms)
-        self._mature.update(matured)
-        told = self._changed.union(due, matured)
-        self._changed.clear()
-        return [self._publish(window, cut) for window in sorted(told, key=in_time)]
+        due: list[Window] = []
+        if watermark_ms is not None:
+            ripe_ms = watermark_ms - self.lateness_ms
+            due = self._due(ripe_ms)
+            passed = {window for window in self._provisional if window.end_ms <= ripe_ms}
+            if passed:
+                self._provisional -= passed
+                self._changed |= passed
+                self._mature_pane = None
+        return self._close(due, cut, watermark_ms if join_time_ms is None else join_time_ms)
 
-    def forget(self, watermark_ms: int | None, *, join_time_ms: int | None = None) -> list[int]:
-        """Drop, and name, the panes that no row, label or comparison can need any more."""
+    def flush(self, watermark_ms: int | None, *, cut: int, join_time_ms: int | None = None) -> list[Closing]:
+        """As `close`, and every window that is still open too: no more rows are expected for now.
+
+        Windows that event time has not passed are provisional until it does. Of the last n rows, a run ends
+        before it is full.
+        """
+        due = self.definition.due(self.rows, self._revisions.keys(), _FAR_MS, whole=False)
+        passed_ms = None if watermark_ms is None else watermark_ms - self.lateness_ms
+        early = {window for window in due if passed_ms is None or window.end_ms > passed_ms}
+        told = self.close(watermark_ms, cut=cut, join_time_ms=join_time_ms)
+        self._provisional |= early
+        self._due_pane = None
+        join_ms = watermark_ms if join_time_ms is None else join_time_ms
+        return told + self._close(sorted(early, key=in_time), cut, join_ms)
+
+    def forget(
+        self, watermark_ms: int | None, *, join_time_ms: int | None = None, since_ms: int | None = None
+    ) -> list[int]:
+        """Drop, and name, the panes that no row, label or comparison can need any more.
+
+        Those from ``since_ms`` on are kept.
+        """
         if watermark_ms is None:
             return []
         join_ms = watermark_ms if join_time_ms is None else join_time_ms
         dropped = []
         for pane in sorted(self.rows):
+            if since_ms is not None and pane >= since_ms:
+                break
             windows = self.definition.open_for(pane, self._revisions.keys())
             if not windows or not all(self._frozen(window, watermark_ms, join_ms) for window in windows):
                 break
@@ -171,6 +199,7 @@ class WindowBook:
                 ):
                     del self._revisions[window]
                     self._mature.discard(window)
+                    self._provisional.discard(window)
         return dropped
 
     def snapshot(self) -> BookState:
@@ -184,7 +213,7 @@ class WindowBook:
         if self._changed:
             raise ValueError("a snapshot is taken between messages: call close() first")
         closed = [
-            ClosedWindow(*window, revision, window in self._mature)
+            ClosedWindow(*window, revision, window in self._mature, window in self._provisional)
             for window, revision in self._revisions.items()
         ]
         return BookState(dict(self.rows), closed, self.late_rows, self.label_too_late)
@@ -196,8 +225,18 @@ class WindowBook:
         windows = {Window(entry.start_ms, entry.end_ms): entry for entry in state.closed}
         self._revisions = {window: entry.revision for window, entry in windows.items()}
         self._mature = {window for window, entry in windows.items() if entry.mature}
+        self._provisional = {window for window, entry in windows.items() if entry.provisional}
         self._changed = set()
         self._due_pane = self._mature_pane = None
+
+    def _close(self, due: list[Window], cut: int, join_ms: int | None) -> list[Closing]:
+        for window in due:
+            self._revisions[window] = -1
+        matured = [] if join_ms is None else self._matured(due, join_ms - self.horizon_ms)
+        self._mature.update(matured)
+        told = self._changed.union(due, matured)
+        self._changed.clear()
+        return [self._publish(window, cut) for window in sorted(told, key=in_time)]
 
     def _change(self, pane: int) -> None:
         if self._revisions:
@@ -216,7 +255,9 @@ class WindowBook:
         pane = ripe_ms // self.definition.pane_ms
         candidates = due if pane == self._mature_pane else self._revisions.keys() - self._mature
         self._mature_pane = pane
-        return [window for window in candidates if window.end_ms <= ripe_ms]
+        return [
+            window for window in candidates if window.end_ms <= ripe_ms and window not in self._provisional
+        ]
 
     def _frozen(self, window: Window, watermark_ms: int, join_ms: int) -> bool:
         """Whether neither a row nor a label can change a closed window any more."""
@@ -229,7 +270,8 @@ class WindowBook:
 
     def _publish(self, window: Window, cut: int) -> Closing:
         revision = self._revisions[window] = self._revisions[window] + 1
-        return Closing(window, revision, cut, revision == 0, window in self._mature)
+        mature, provisional = window in self._mature, window in self._provisional
+        return Closing(window, revision, cut, revision == 0, mature, provisional)
 
 
 def coalesce(closings: Iterable[Closing]) -> list[Closing]:
@@ -238,5 +280,5 @@ def coalesce(closings: Iterable[Closing]) -> list[Closing]:
     for closing in closings:
         earlier = latest.get(closing.window)
         first = closing.first or (earlier is not None and earlier.first)
-        latest[closing.window] = Closing(closing.window, closing.revision, closing.cut, first, closing.mature)
+        latest[closing.window] = replace(closing, first=first)
     return sorted(latest.values(), key=lambda closing: in_time(closing.window))

@@ -1,9 +1,12 @@
 """Panes, and windows as runs of panes: by time, or by the rows in them."""
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+
+_FAR_MS = 1 << 62
 
 
 class Window(NamedTuple):
@@ -54,8 +57,13 @@ class WindowDefinition(ABC):
         """Event time from which on, lateness aside, a row for the pane comes too late for every window."""
 
     @abstractmethod
-    def due(self, rows: Mapping[int, int], closed: Collection[Window], ripe_ms: int) -> list[Window]:
-        """Windows not yet closed that end by ``ripe_ms``, in time order; ``rows`` are those of each pane."""
+    def due(
+        self, rows: Mapping[int, int], closed: Collection[Window], ripe_ms: int, *, whole: bool = True
+    ) -> list[Window]:
+        """Windows not yet closed that end by ``ripe_ms``, in time order; ``rows`` are those of each pane.
+
+        Where not only ``whole`` ones are asked for, also those that wait for more rows.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,14 @@ class TimeWindows(WindowDefinition):
         """End of the last window the pane belongs to."""
         return pane // self.step_ms * self.step_ms + self.size_ms
 
-    def due(self, rows: Mapping[int, int], closed: Collection[Window], ripe_ms: int) -> list[Window]:
+    def due(
+        self,
+        rows: Mapping[int, int],
+        closed: Collection[Window],
+        ripe_ms: int,
+        *,
+        whole: bool = True,  # noqa: ARG002 -- whatever its rows, a window of time is whole
+    ) -> list[Window]:
         """Windows with a row that have ended and are not closed."""
         over = {window for pane in rows for window in self.open_for(pane) if window.end_ms <= ripe_ms}
         return sorted(over.difference(closed), key=in_time)
@@ -134,17 +149,27 @@ class LastRows(WindowDefinition):
         """End of the pane."""
         return pane + self.pane_ms
 
-    def due(self, rows: Mapping[int, int], closed: Collection[Window], ripe_ms: int) -> list[Window]:
-        """The runs that have filled up since the last one."""
-        begin = max((window.end_ms for window in closed), default=None)
+    def due(
+        self, rows: Mapping[int, int], closed: Collection[Window], ripe_ms: int, *, whole: bool = True
+    ) -> list[Window]:
+        """The runs that have filled up since the last one; a run never reaches across one that is closed."""
+        taken = sorted(closed)
         runs: list[Window] = []
-        start, held = None, 0
-        for pane in sorted(rows):
-            if (begin is not None and pane < begin) or pane + self.pane_ms > ripe_ms:
+        start, last, held, gap = None, 0, 0, 0
+        for pane in sorted(pane for pane in rows if pane + self.pane_ms <= ripe_ms):
+            after = bisect_right(taken, (pane, _FAR_MS))
+            if after and taken[after - 1].contains(pane):
                 continue
+            if start is not None and after != gap:
+                if not whole:
+                    runs.append(Window(start, last))
+                start, held = None, 0
             start = pane if start is None else start
+            gap, last = after, pane + self.pane_ms
             held += rows[pane]
             if held >= self.count:
-                runs.append(Window(start, pane + self.pane_ms))
+                runs.append(Window(start, last))
                 start, held = None, 0
+        if start is not None and not whole:
+            runs.append(Window(start, last))
         return runs

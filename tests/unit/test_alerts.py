@@ -286,3 +286,73 @@ class TestSilences:
         other = msgspec.structs.replace(seen, since=rfc3339(990), by="bea")
         (shown,) = show(events, [], [seen, other], now=self.NOW)
         assert shown.acknowledged_by == ("ana",)
+
+
+def stands_for_many(hit: str, drifted: str, since: int | None = None) -> list[Finding]:
+    """Of many columns, whether any was hit in this window, and whether any persists."""
+    return [
+        Finding("inputs", hit=hit == "h", fires=drifted == "d", clear=drifted != "d", since_ms=since),
+    ]
+
+
+def test_a_subject_that_stands_for_many_fires_when_one_persists_not_when_hits_add_up() -> None:
+    # hits of columns that differ: h h h, none persists; then one does, since the second window
+    alerts = fold(Rule(hits=2, of=3, clear=1))
+    told = [
+        describe(event)
+        for place, drifted in enumerate("...d")
+        for event in alerts.judge(
+            window(place), stands_for_many("h", drifted, 10 if drifted == "d" else None)
+        )
+    ]
+    assert told == ["pending since 0", "firing since 1"]
+
+
+def test_it_goes_on_while_any_persists_and_ends_with_the_first_window_where_none_does() -> None:
+    alerts = fold(Rule(hits=2, of=3, clear=1))
+    told = [
+        describe(event)
+        for place, letters in enumerate(["hd", ".d", "hd", ".d", ".."])
+        for event in alerts.judge(window(place), stands_for_many(*letters))
+    ]
+    assert told == ["firing since 0", "resolved clear since 0 until 5"]
+
+
+def test_it_may_fire_in_a_window_without_a_hit_of_its_own_and_names_that_window() -> None:
+    alerts = fold(Rule(hits=2, of=3, clear=1))
+    (event,) = alerts.judge(window(4), stands_for_many(".", "d", 20))
+    assert describe(event) == "firing since 2"
+    assert event.evidence["windows"][0]["start"] == rfc3339(40)
+
+
+def test_several_windows_at_once_are_told_as_what_they_lead_to() -> None:
+    alerts = fold()
+    play(alerts, "hh")
+    # Both deciding windows change; one after the other it would be withdrawn and fire again.
+    events = alerts.judge_all({window(0): finding("."), window(1): finding("h"), window(2): finding("h")})
+    assert [describe(event) for event in events] == ["firing since 1"]
+
+
+def test_windows_that_no_longer_count_are_taken_back() -> None:
+    alerts = fold()
+    play(alerts, "hh")
+    events = alerts.judge_all({window(0): [], window(1): []})
+    assert [describe(event) for event in events] == ["resolved withdrawn since 0 until 2"]
+
+
+def test_after_a_restart_earlier_windows_are_judged_and_what_readers_believe_stands_until_then() -> None:
+    alerts = fold()
+    play(alerts, "hh", start=10)
+    alerts.settle(120)
+    alerts.restart()
+    assert [event.status for event in alerts.current()] == ["firing"]
+    assert play(alerts, ".", start=0) == ["resolved withdrawn since 10 until 12"]
+    assert play(alerts, "hh", start=1) == ["pending since 1", "firing since 1"]
+
+
+def test_at_the_end_what_is_not_resolved_lapses() -> None:
+    alerts = fold()
+    play(alerts, "hh")
+    assert [describe(event) for event in alerts.end()] == ["resolved lapsed since 0 until 2"]
+    assert alerts.current() == []
+    assert alerts.end() == []

@@ -337,3 +337,70 @@ class TestSteps:
             Closing(Window(0, 30), 1, 9, first=False, mature=False),
             Closing(Window(30, 60), 0, 9, first=True, mature=False),
         ]
+
+
+def test_the_end_of_a_replay_closes_what_is_open_and_event_time_confirms_it() -> None:
+    # lateness 5      0    10   20   30   40   50   60
+    #                 [----- first ----)[-- second --)
+    #                                  35: first closes      66: second is final
+    #                                     42, flush: second is provisional; 44 revises it
+    stream = Stream(lateness=5)
+    stream.rows(3, 35)
+    stream.rows(42)
+    (early,) = stream.book.flush(stream.mark.time_ms, cut=9)
+    assert (early.window, early.first, early.provisional) == (Window(30, 60), True, True)
+    (revised,) = stream.rows(44)
+    assert (revised.revision, revised.provisional) == (1, True)
+    assert stream.reach(64) == []
+    (final,) = stream.reach(65)
+    assert (final.window, final.revision, final.first, final.provisional) == (Window(30, 60), 2, False, False)
+
+
+def test_what_was_flushed_survives_a_snapshot_and_is_final_once() -> None:
+    stream = Stream()
+    stream.rows(3)
+    stream.book.flush(stream.mark.time_ms, cut=1)
+    state = stream.book.snapshot()
+    stream.book = WindowBook(TUMBLING, lateness_ms=0)
+    stream.book.restore(state)
+    assert [closing.provisional for closing in stream.reach(30)] == [False]
+    assert stream.reach(60) == []
+
+
+def test_a_revision_before_there_is_a_watermark_again_is_told() -> None:
+    # After a replay the watermark begins anew; rows for closed windows may come before it does.
+    stream = Stream()
+    stream.rows(3, 31)
+    stream.book.add(times(4), None)
+    assert windows(stream.book.close(None, cut=2)) == [(0, 30)]
+    stream.book.snapshot()
+
+
+def test_a_flush_ends_a_run_that_is_not_full_and_later_rows_begin_another() -> None:
+    # count 4     0   10   20   30
+    #             2    1 |      3, 1
+    #             [-----)flush  [---)
+    stream = Stream(LastRows(count=4, pane_ms=10))
+    stream.rows(1, 2, 13)
+    assert windows(stream.book.flush(stream.mark.time_ms, cut=1)) == [(0, 20)]
+    stream.rows(31, 32, 33, 34)
+    assert windows(stream.reach(40)) == [(0, 20), (30, 40)][1:]
+
+
+def test_runs_are_made_of_times_before_one_that_is_closed_and_do_not_reach_across_it() -> None:
+    #             0   10   20   30   40
+    #             2    2    [---)    3
+    #             [-----)            [---  not full
+    rows = {0: 2, 10: 2, 20: 9, 30: 3}
+    runs = LastRows(count=5, pane_ms=10)
+    closed = [Window(20, 30)]
+    assert runs.due(rows, closed, 40) == []
+    assert runs.due(rows, closed, 40, whole=False) == [Window(0, 20), Window(30, 40)]
+    assert LastRows(count=4, pane_ms=10).due(rows, closed, 40) == [Window(0, 20)]
+
+
+def test_panes_from_a_time_on_are_kept_when_asked_for() -> None:
+    stream = Stream()
+    stream.rows(3, 13, 31)
+    assert stream.book.forget(60, since_ms=10) == [0]
+    assert sorted(stream.book.rows) == [10, 30]

@@ -10,7 +10,7 @@ from atalaia.cli.models import app
         (["--role", "king"], "'king' is not one of 'primary', 'canary', 'shadow'"),
         (["--role", "canary"], "a canary needs its share"),
         (["--role", "shadow", "--weight", "5"], "no other role has one"),
-        (["--role", "canary", "--weight", "101"], "is not in the range"),
+        (["--role", "canary", "--weight", "101"], "less than or equal to 100"),
     ],
 )
 def test_roles_and_shares_that_make_no_sense_are_usage(

@@ -70,3 +70,10 @@ def test_a_constant_or_empty_reference_says_nothing_of_a_window_like_it(referenc
     for window in (reference[:600], np.zeros(0)):
         for measured in column.results(column.count(window)):
             assert measured.result.p_value in (None, 1.0)
+
+
+def test_places_in_a_list_count_as_the_strings_they_stand_for() -> None:
+    words = np.array(["f", "m", None, "f", "x"], np.object_)
+    places = np.array([1, 0, -1, 1, 2])
+    column = ColumnTests("sex", reference_of(words[:4]))
+    assert column.count_places(places, ["m", "f", "x"]).tolist() == column.count(words).tolist()
