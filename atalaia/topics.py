@@ -86,6 +86,17 @@ REPLIES = Topic(
     producers=("scorer", "gateway"),
     consumers=("gateway",),
 )
+RESULTS = Topic(
+    name="results",
+    summary="Answers kept to be fetched: of asynchronous requests, and of those with an Idempotency-Key",
+    key="request id",
+    value=InferResponse,
+    partitions=4,
+    retention_ms=DAY_MS,
+    max_value_bytes=MAX_RESPONSE_BYTES,
+    producers=("scorer",),
+    consumers=("gateway",),
+)
 OBSERVATIONS = Topic(
     name="observations",
     summary="Columnar micro-batches of what was asked and answered; what every monitor reads",
@@ -217,6 +228,7 @@ TOPICS: tuple[Topic, ...] = (
     REQUESTS,
     PREDICTIONS,
     REPLIES,
+    RESULTS,
     LABELS,
     OBSERVATIONS,
     DRIFT,

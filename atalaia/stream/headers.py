@@ -3,6 +3,9 @@
 REPLY = "reply"
 """On a request: the partition of `replies` its caller waits on, as decimal digits."""
 
+RESULT = "result"
+"""On a request: its answer is kept, on `results`, to be fetched."""
+
 DEADLINE = "deadline"
 """On a request: milliseconds since 1970 after which nobody waits for the reply."""
 

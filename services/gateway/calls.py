@@ -21,15 +21,24 @@ _log = structlog.get_logger()
 
 CLIENT_GONE = 499
 MAX_ID_CHARACTERS = 200
-_CLIENT_ID = b"x-request-id"
+_CLIENT_ID, _PREFER, _IDEMPOTENCY_KEY = b"x-request-id", b"prefer", b"idempotency-key"
+_HEADERS = frozenset({_CLIENT_ID, _PREFER, _IDEMPOTENCY_KEY})
 Metric = TypeVar("Metric", Counter, Histogram)
+
+
+class Later(Exception):
+    """What ends a request early and is no refusal."""
+
+    def response(self) -> Response:
+        """What the caller gets."""
+        raise NotImplementedError
 
 
 class Call:
     """What is known of a request so far.
 
     ``key`` is its Kafka key, made here and never a client's. ``client_id`` is the header ``X-Request-Id``,
-    ``request_id`` what the caller finds it by: the client's own id, else the key.
+    ``request_id`` what the caller finds it by: the client's own id, else the key. ``principal`` is who asks.
     """
 
     __slots__ = (
@@ -37,10 +46,13 @@ class Call:
         "applicability",
         "client_id",
         "code",
+        "idempotency_key",
         "inputs",
         "key",
         "model",
         "predictions",
+        "prefer",
+        "principal",
         "request_bytes",
         "request_id",
         "route",
@@ -54,8 +66,11 @@ class Call:
         self.started = time.perf_counter()
         self.route = route
         self.key = uuid.uuid4().hex
-        given = next((value for name, value in request.scope["headers"] if name == _CLIENT_ID), b"")
-        self.client_id: str | None = given.decode("latin-1") or None
+        given = {name: value for name, value in request.scope["headers"] if name in _HEADERS}
+        self.client_id: str | None = given.get(_CLIENT_ID, b"").decode("latin-1") or None
+        self.prefer = given.get(_PREFER)
+        self.idempotency_key = given.get(_IDEMPOTENCY_KEY)
+        self.principal = ""
         self.request_id = (self.client_id or self.key)[:MAX_ID_CHARACTERS]
         self.model = ""
         self.version = ""
@@ -79,6 +94,12 @@ class Call:
         if given is not None and (len(given) > MAX_ID_CHARACTERS or not given.isprintable()):
             expected = f"at most {MAX_ID_CHARACTERS} printable characters"
             raise InvalidInput([FieldProblem("X-Request-Id", "not an id", expected)])
+
+    def take_key(self, key: str) -> None:
+        """Go by another key: the one an answer is fetched by."""
+        if self.request_id == self.key:
+            self.request_id = key
+        self.key = key
 
     def take(self, answer: Answer) -> None:
         """Note what was answered, by whom."""
@@ -147,6 +168,8 @@ def endpoint(gateway: Gateway, route: str, handler: Handler) -> Endpoint:
             response = await handler(request, call)
         except Refusal as refusal:
             response = refuse(refusal, request, call)
+        except Later as later:
+            response = later.response()
         except ClientDisconnect:
             call.code = "client_disconnected"
             response = Response(status_code=CLIENT_GONE)

@@ -1,6 +1,7 @@
 """Request and reply over Kafka: what is published waits here, by key, for its reply or its deadline."""
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -9,10 +10,11 @@ from typing import TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from atalaia.errors import DeadlineExceeded, TooLarge, TooManyRequests, Unavailable
+from atalaia.errors import DeadlineExceeded, Refusal, TooLarge, TooManyRequests, Unavailable
 from atalaia.settings import GatewaySettings, KafkaSettings
 from atalaia.stream.clients import producer
-from atalaia.stream.headers import DEADLINE, MODEL, REPLY, VERSION
+from atalaia.stream.deadletters import Headers
+from atalaia.stream.headers import DEADLINE, MODEL, REPLY, RESULT, VERSION
 from atalaia.telemetry import metrics
 from atalaia.telemetry.logs import KAFKA_LOGGER
 from atalaia.topics import REPLIES, REQUESTS
@@ -30,13 +32,26 @@ _PING = b"ping-"
 
 
 class _Waiting:
-    """A caller; ``acknowledged`` once Kafka has its request."""
+    """A caller; ``acknowledged`` once Kafka has its request, which ``accepted`` tells who waits for it."""
 
-    __slots__ = ("acknowledged", "reply")
+    __slots__ = ("accepted", "acknowledged", "reply")
 
-    def __init__(self, reply: asyncio.Future[Reply]) -> None:
+    def __init__(self, reply: asyncio.Future[Reply], accepted: asyncio.Future[None] | None = None) -> None:
         self.reply = reply
+        self.accepted = accepted
         self.acknowledged = False
+
+    def acknowledge(self) -> None:
+        """Kafka has the request."""
+        self.acknowledged = True
+        if self.accepted is not None and not self.accepted.done():
+            self.accepted.set_result(None)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Nothing more comes."""
+        waited_for = self.reply if self.accepted is None or self.acknowledged else self.accepted
+        if not waited_for.done():
+            waited_for.set_exception(refusal)
 
 
 class Exchange:
@@ -107,8 +122,10 @@ class Exchange:
                 f"{self._max_in_flight} requests are in flight, as many as are allowed; send it again"
             )
 
-    async def ask(self, key: bytes, value: bytes, *, model: str, version: str | None) -> Reply:
-        """Publish a request and wait for its reply.
+    async def ask(
+        self, key: bytes, value: bytes, *, model: str, version: str | None, kept: bool = False
+    ) -> Reply:
+        """Publish a request and wait for its reply; ``kept`` also has its answer kept on `results`.
 
         Raises
         ------
@@ -122,19 +139,56 @@ class Exchange:
         self._in_flight[key] = waiting
         timer = self._loop.call_later(self._deadline_seconds, self._expire, waiting)
         try:
-            self._publish(key, value, model, version)
+            deadline_ms = int((time.time() + self._deadline_seconds) * 1000)
+            headers: Headers = [
+                (MODEL, model.encode()),
+                (REPLY, self._address),
+                (DEADLINE, str(deadline_ms).encode()),
+            ]
+            if kept:
+                headers.append((RESULT, b"1"))
+            self._publish(key, value, headers, version)
             return await waiting.reply
         finally:
             timer.cancel()
             del self._in_flight[key]
 
-    def _publish(self, key: bytes, value: bytes, model: str, version: str | None) -> None:
-        deadline_ms = int((time.time() + self._deadline_seconds) * 1000)
-        headers: list[tuple[str, str | bytes | None]] = [
-            (MODEL, model.encode()),
-            (REPLY, self._address),
-            (DEADLINE, str(deadline_ms).encode()),
-        ]
+    async def ask_later(
+        self, key: bytes, value: bytes, *, model: str, version: str | None, wait_seconds: float
+    ) -> Reply | None:
+        """Publish a request whose answer is kept, and return once Kafka has it.
+
+        The reply where it comes within ``wait_seconds``, else None. It has no deadline.
+
+        Raises
+        ------
+        Unavailable, TooManyRequests, TooLarge
+            where the request was not accepted.
+        """
+        self.admit()
+        waiting = _Waiting(self._loop.create_future(), self._loop.create_future())
+        assert waiting.accepted is not None  # noqa: S101 - just given
+        self._in_flight[key] = waiting
+        timer = self._loop.call_later(self._deadline_seconds, self._expire, waiting)
+        try:
+            headers: Headers = [(MODEL, model.encode()), (RESULT, b"1")]
+            if wait_seconds:
+                headers.append((REPLY, self._address))
+            self._publish(key, value, headers, version)
+            await waiting.accepted
+            if not wait_seconds:
+                return None
+            timer.cancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_seconds):
+                    return await waiting.reply
+            return None
+        finally:
+            timer.cancel()
+            waiting.reply.cancel()
+            del self._in_flight[key]
+
+    def _publish(self, key: bytes, value: bytes, headers: Headers, version: str | None) -> None:
         if version is not None:
             headers.append((VERSION, version.encode()))
         try:
@@ -151,11 +205,9 @@ class Exchange:
             return
         waited = f"within {self._deadline_seconds:g} s"
         if waiting.acknowledged:
-            waiting.reply.set_exception(
-                DeadlineExceeded(f"the request was accepted, but no reply came {waited}")
-            )
+            waiting.refuse(DeadlineExceeded(f"the request was accepted, but no reply came {waited}"))
         else:
-            waiting.reply.set_exception(
+            waiting.refuse(
                 Unavailable(f"Kafka did not acknowledge the request {waited}; it was not accepted")
             )
 
@@ -167,9 +219,9 @@ class Exchange:
         if waiting is None:
             return
         if error is None:
-            waiting.acknowledged = True
-        elif not waiting.reply.done():
-            waiting.reply.set_exception(_not_accepted(error))
+            waiting.acknowledge()
+        else:
+            waiting.refuse(_not_accepted(error))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

@@ -11,6 +11,8 @@ from atalaia.stream.catalog import Catalog, View
 from atalaia.telemetry import metrics
 from services.gateway import collector
 from services.gateway.exchange import Exchange
+from services.gateway.keeping import ResultKeeper
+from services.gateway.memory import Memory
 from services.gateway.problems import Draining, Starting
 from services.gateway.requestlog import RequestLog
 from services.gateway.served import Served
@@ -40,12 +42,18 @@ class Gateway:
         self._kafka = settings.kafka.bootstrap_servers
         self._catalog: Catalog[Served] = Catalog(settings.kafka, Served)
         self._catalog_read = threading.Event()
+        self.memory = Memory(settings.redis.url, settings.kafka.topic_prefix)
+        self._keeper = (
+            None if settings.redis.url is None else ResultKeeper(settings.kafka, settings.redis.url)
+        )
         self._stop = threading.Event()
         self._flushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to reach for Kafka."""
         self.exchange.start()
+        if self._keeper is not None:
+            self._keeper.start()
         threading.Thread(target=self._read_catalog, name="catalog-start", daemon=True).start()
         self._flushing = asyncio.create_task(self._flush_log())
 
@@ -55,6 +63,7 @@ class Gateway:
         if self._flushing is not None:
             self._flushing.cancel()
         await asyncio.to_thread(self._stop_clients)
+        await self.memory.close()
         self.log.flush()
 
     def check_ready(self) -> None:
@@ -105,5 +114,7 @@ class Gateway:
 
     def _stop_clients(self) -> None:
         self.exchange.stop()
+        if self._keeper is not None:
+            self._keeper.stop()
         if self._catalog_read.is_set():
             self._catalog.stop()

@@ -11,6 +11,9 @@ from services.gateway.bodies import read_body
 from services.gateway.calls import Call
 from services.gateway.gateway import Gateway
 from services.gateway.intake import Asked, Intake
+from services.gateway.kept import ask_kept
+from services.gateway.preferences import read_preferences
+from services.gateway.replies import Reply
 from services.gateway.served import Served
 
 _ABSTAINED = b"abstained"
@@ -40,9 +43,7 @@ async def infer(gateway: Gateway, request: Request, call: Call, read: Reader) ->
         if intake.served is not None:
             call.model, call.version = intake.served.name, intake.served.version
     _note(gateway, call, asked)
-    reply = await gateway.exchange.ask(
-        call.key.encode(), asked.body, model=asked.served.name, version=asked.version
-    )
+    reply = await _ask(gateway, request, call, asked, body)
     if reply.value is None:
         raise Unavailable("the reply was empty; send the request again")
     answer = read_answer(reply.value)
@@ -53,6 +54,24 @@ async def infer(gateway: Gateway, request: Request, call: Call, read: Reader) ->
         served = view.loaded.get((answer.model, answer.version), asked.served)
         raise served.refuse_row(asked.rows.numeric[0], answer.outputs["applicability"][0])
     return asked, reply.value, answer
+
+
+async def _ask(gateway: Gateway, request: Request, call: Call, asked: Asked, body: bytes) -> Reply:
+    wanted = read_preferences(call.prefer, call.idempotency_key)
+    if not wanted.asynchronous and wanted.key is None:
+        return await gateway.exchange.ask(
+            call.key.encode(), asked.body, model=asked.served.name, version=asked.version
+        )
+    return await ask_kept(
+        gateway.exchange,
+        gateway.memory,
+        call,
+        asked,
+        wanted,
+        body=body,
+        path=request.url.path,
+        deadline_seconds=gateway.settings.deadline,
+    )
 
 
 def _note(gateway: Gateway, call: Call, asked: Asked) -> None:

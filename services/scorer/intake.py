@@ -17,7 +17,7 @@ from atalaia.inference.protocol import (
 from atalaia.inference.rows import Rows
 from atalaia.records import Deployment, ObservedMark, TimeMark
 from atalaia.stream.catalog import View
-from atalaia.stream.headers import DEADLINE, MODEL, REPLY, VERSION
+from atalaia.stream.headers import DEADLINE, MODEL, REPLY, RESULT, VERSION
 from services.scorer.marks import FRAME_BYTES, is_mark, read_mark
 from services.scorer.served import Served
 
@@ -53,13 +53,15 @@ class Message(Protocol):
 class Asked(NamedTuple):
     """What a request's headers say; most have none.
 
-    ``reply`` is the partition of `replies` its caller waits on, ``expires_ms`` when it stops waiting.
+    ``reply`` is the partition of `replies` its caller waits on, ``expires_ms`` when it stops waiting;
+    ``kept`` says that the answer is to be fetched later.
     """
 
     model: str | None = None
     version: str | None = None
     reply: int | None = None
     expires_ms: int | None = None
+    kept: bool = False
 
 
 NOTHING_ASKED = Asked()
@@ -373,6 +375,7 @@ def _read_headers(headers: list[tuple[str, bytes | None]]) -> Asked:
         version=_header_text(given.get(VERSION)),
         reply=_digits(given.get(REPLY)),
         expires_ms=_digits(given.get(DEADLINE)),
+        kept=RESULT in given,
     )
 
 

@@ -243,7 +243,7 @@ class Loop:
         )
         if request.asked.reply is not None:
             self._reply(request.asked.reply, request.message.key(), value, "failed")
-        self._section.add_failure(request.message, refusal, value)
+        self._section.add_failure(request.message, refusal, value, kept=request.asked.kept)
         metrics.REFUSALS.labels(refusal.code).inc()
         _log.warning(
             "request refused",

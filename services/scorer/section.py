@@ -32,13 +32,15 @@ class Reach:
 class Section:
     """What was scored since the last transaction.
 
-    ``keys`` are those of ``predictions``. ``observation_bytes`` bounds the observation it will make.
+    ``keys`` are those of ``predictions``, ``kept`` the places of those that are to be fetched.
+    ``observation_bytes`` bounds the observation it will make.
     """
 
     reaches: dict[int, Reach]
     opened_at_seconds: float
     keys: list[bytes] = field(default_factory=list)
     predictions: list[bytes] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     scored: list[Scored] = field(default_factory=list)
     marks: list[ObservedMark] = field(default_factory=list)
@@ -61,6 +63,7 @@ class Section:
         self.scored.append(scored)
         if scored.shadow:
             return
+        self.kept += [len(self.keys) + place for place, asked in scored.asked.items() if asked.kept]
         self.keys += [
             message.key() or request_id.encode()
             for message, request_id in zip(scored.messages, scored.ids, strict=True)
@@ -68,13 +71,17 @@ class Section:
         self.predictions += scored.responses
         self.rows += len(scored.rows)
 
-    def add_failure(self, message: Message, refusal: Refusal, prediction: bytes) -> None:
+    def add_failure(
+        self, message: Message, refusal: Refusal, prediction: bytes, *, kept: bool = False
+    ) -> None:
         """Keep a dead letter, and the error prediction where the request has a key to find it by."""
         key = message.key()
         self.dead_letters.append(
             DeadLetter(message.partition(), message.offset(), key, message.value(), refusal)
         )
         if key:
+            if kept:
+                self.kept.append(len(self.keys))
             self.keys.append(key)
             self.predictions.append(prediction)
 

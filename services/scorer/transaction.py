@@ -18,7 +18,7 @@ from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import producer
 from atalaia.stream.deadletters import dead_letter_headers
 from atalaia.stream.partitioner import partition_of
-from atalaia.topics import DEAD_LETTERS, OBSERVATIONS, PREDICTIONS, REQUESTS
+from atalaia.topics import DEAD_LETTERS, OBSERVATIONS, PREDICTIONS, REQUESTS, RESULTS, Topic
 from services.scorer.observing import observe
 from services.scorer.section import Section
 
@@ -197,8 +197,15 @@ class Committer:
             self._producer.produce(self._prefix + OBSERVATIONS.name, value=value, partition=partition)
 
     def _produce_predictions(self, section: Section) -> None:
-        topic, produce = self._prefix + PREDICTIONS.name, self._producer.produce
-        for key, value in zip(section.keys, section.predictions, strict=True):
+        self._produce_all(PREDICTIONS, section.keys, section.predictions)
+        if section.kept:
+            keys, answers = section.keys, section.predictions
+            kept = [(keys[place], answers[place]) for place in section.kept]
+            self._produce_all(RESULTS, [key for key, _ in kept], [answer for _, answer in kept])
+
+    def _produce_all(self, topic_of: Topic, keys: list[bytes], values: list[bytes]) -> None:
+        topic, produce = self._prefix + topic_of.name, self._producer.produce
+        for key, value in zip(keys, values, strict=True):
             while True:
                 try:
                     produce(topic, value, key)

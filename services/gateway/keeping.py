@@ -1,0 +1,124 @@
+"""The thread that takes `results` into Redis, where every gateway finds them."""
+
+import threading
+import time
+from functools import partial
+
+import redis
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+
+from atalaia.settings import KafkaSettings
+from atalaia.stream.clients import consumer
+from atalaia.telemetry.logs import KAFKA_LOGGER
+from atalaia.topics import RESULTS
+from services.gateway.memory import KEPT_MS, Names
+
+_log = structlog.get_logger()
+
+_AT_ONCE = 500
+_RETRY_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
+"""How often Redis is asked whether it still knows what it was given."""
+
+
+class _Forgotten(Exception):
+    """Redis does not hold the positions this process was given: it was wiped, or is another."""
+
+
+class ResultKeeper:
+    """One of the group of gateways that share the partitions of `results`.
+
+    Answers and the position behind them are written together, so a Redis that was lost or set back is filled
+    again from where it stands. Taking an answer in twice changes nothing, so no gateway can do harm.
+    """
+
+    def __init__(self, kafka: KafkaSettings, redis_url: str) -> None:
+        self._kafka = kafka
+        self._topic = kafka.topic_prefix + RESULTS.name
+        self._names = Names(kafka.topic_prefix)
+        self._url = redis_url
+        self._positions: dict[int, int] = {}
+        self._looked_at = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="results", daemon=True)
+
+    def start(self) -> None:
+        """Begin; Kafka and Redis may be away."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, within a few seconds."""
+        self._stop.set()
+        self._thread.join(5.0)
+
+    def _run(self) -> None:
+        said = ""
+        while not self._stop.is_set():
+            store = redis.Redis.from_url(self._url, socket_timeout=5.0)
+            client = consumer(
+                self._kafka,
+                **{
+                    "group.id": f"{self._kafka.topic_prefix}gateway-results",
+                    "partition.assignment.strategy": "range",
+                    "session.timeout.ms": 6_000,
+                    "heartbeat.interval.ms": 500,
+                    "auto.offset.reset": "earliest",
+                    "fetch.wait.max.ms": 20,
+                    "logger": KAFKA_LOGGER,
+                },
+            )
+            try:
+                client.subscribe([self._topic], on_assign=partial(self._assign, store))
+                self._keep(client, store)
+                said = ""
+            except (KafkaException, redis.RedisError, _Forgotten) as error:
+                if str(error) != said:
+                    said = str(error)
+                    _log.warning("results cannot be kept, trying again", reason=said)
+                self._stop.wait(_RETRY_SECONDS)
+            finally:
+                client.close()
+                store.close()
+
+    def _assign(self, store: redis.Redis, client: Consumer, assigned: list[TopicPartition]) -> None:
+        self._positions = {entry.partition: self._stored(store, entry.partition) for entry in assigned}
+        client.assign(
+            [
+                TopicPartition(self._topic, partition, position or OFFSET_BEGINNING)
+                for partition, position in self._positions.items()
+            ]
+        )
+
+    def _stored(self, store: redis.Redis, partition: int) -> int:
+        found = store.get(self._names.position(partition))
+        return int(found) if isinstance(found, bytes) else 0
+
+    def _keep(self, client: Consumer, store: redis.Redis) -> None:
+        while not self._stop.is_set():
+            first = client.poll(0.1)
+            if first is not None:
+                messages = [first, *client.consume(_AT_ONCE, 0)]
+                self._store([entry for entry in messages if entry.error() is None], store)
+            if time.monotonic() - self._looked_at > _LOOK_SECONDS:
+                self._look(store)
+
+    def _store(self, messages: list[Message], store: redis.Redis) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        together = store.pipeline(transaction=True)
+        for message in messages:
+            key, value, partition = message.key(), message.value(), message.partition() or 0
+            left_ms = message.timestamp()[1] + KEPT_MS - now_ms
+            if key and value and left_ms > 0:
+                together.set(self._names.answer(key.decode("utf-8", "replace")), value, px=left_ms)
+            self._positions[partition] = (message.offset() or 0) + 1
+        for partition in {message.partition() or 0 for message in messages}:
+            together.set(self._names.position(partition), self._positions[partition])
+        together.execute()
+
+    def _look(self, store: redis.Redis) -> None:
+        """What was given must still be there: else it is given again."""
+        self._looked_at = time.monotonic()
+        for partition, position in self._positions.items():
+            if position and self._stored(store, partition) < position:
+                raise _Forgotten(f"Redis has lost what was kept of results {partition}; it is filled again")

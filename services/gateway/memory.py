@@ -1,0 +1,153 @@
+"""What Redis holds for gateways: answers that are kept, and who claimed which Idempotency-Key.
+
+All of it can be lost: answers are read again from `results`; of a key that is forgotten the request is
+taken anew.
+"""
+
+from importlib import resources
+from typing import Any, NamedTuple
+
+import redis
+import redis.asyncio
+import structlog
+
+from atalaia.errors import Unavailable
+from atalaia.topics import RESULTS
+
+_log = structlog.get_logger()
+
+KEPT_MS = RESULTS.retention_ms
+"""How long answers and claims are kept: as long as `results` is."""
+_TIMEOUT_SECONDS = 1.0
+
+
+class MemoryUnavailable(Unavailable):
+    """Redis does not answer, and the request needs it."""
+
+    title = "Redis is not available"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Redis does not answer, so requests with an Idempotency-Key or `Prefer: respond-async` are not "
+            "accepted; send it again later, or without these headers"
+        )
+
+
+class Claim(NamedTuple):
+    """What became of a claim, the ticket of the request that holds the key, and its answer.
+
+    ``claimed``: this request holds it. ``reused``: another body did. ``leased``: the first is on its way.
+    ``accepted``: Kafka has the first. ``answered``: it is done.
+    """
+
+    state: str
+    ticket: str
+    answer: bytes | None = None
+
+
+class Memory:
+    """Reads and claims, from the event loop.
+
+    Parameters
+    ----------
+    url : of Redis, None where there is none: everything is then unavailable
+    prefix : of names, as topics have it
+    """
+
+    def __init__(self, url: str | None, prefix: str) -> None:
+        self._names = Names(prefix)
+        self._client = (
+            None
+            if url is None
+            else redis.asyncio.Redis.from_url(
+                url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
+            )
+        )
+        source = resources.files("services.gateway").joinpath("scripts", "claim.lua").read_text("utf-8")
+        self._claim: Any = None if self._client is None else self._client.register_script(source)
+
+    async def check(self) -> None:
+        """Say before a request is accepted whether its answer could be fetched.
+
+        Raises
+        ------
+        MemoryUnavailable
+        """
+        await self._ask("ping")
+
+    async def answer(self, ticket: str) -> bytes | None:
+        """The kept answer of a ticket; None while there is none.
+
+        Raises
+        ------
+        MemoryUnavailable
+        """
+        found: bytes | None = await self._ask("get", self._names.answer(ticket))
+        return found
+
+    async def claim(self, name: str, *, fingerprint: str, ticket: str, lease_ms: int) -> Claim:
+        """Take a key, or learn who has it; the lease is how long nobody else may while nothing is known.
+
+        Raises
+        ------
+        MemoryUnavailable
+        """
+        if self._claim is None:
+            raise MemoryUnavailable
+        keys = [self._names.claim(name), self._names.lease(name)]
+        try:
+            said = await self._claim(
+                keys=keys, args=[fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")]
+            )
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
+        state, held, *answer = said
+        return Claim(state.decode(), held.decode(), answer[0] if answer else None)
+
+    async def accept(self, name: str) -> None:
+        """Kafka has the request that claimed this key: nobody takes its place any more."""
+        await self._ask("hset", self._names.claim(name), "accepted", "1")
+
+    async def release(self, name: str) -> None:
+        """The request that claimed this key was not accepted: the next one may try."""
+        await self._ask("delete", self._names.claim(name), self._names.lease(name))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _ask(self, command: str, *arguments: str) -> Any:
+        if self._client is None:
+            raise MemoryUnavailable
+        try:
+            return await getattr(self._client, command)(*arguments)
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
+
+
+class Names(NamedTuple):
+    """The names of what is kept."""
+
+    prefix: str
+
+    def answer(self, ticket: str) -> str:
+        """Of a kept answer."""
+        return f"{self.prefix}gateway:answer:{ticket}"
+
+    def claim(self, name: str) -> str:
+        """Of who holds a key."""
+        return f"{self.prefix}gateway:claim:{name}"
+
+    def lease(self, name: str) -> str:
+        """Of how long its claim stands without more being known."""
+        return f"{self.prefix}gateway:lease:{name}"
+
+    def position(self, partition: int) -> str:
+        """Of how far `results` has been taken in."""
+        return f"{self.prefix}gateway:results:{partition}"
+
+
+def _unavailable(error: redis.RedisError) -> MemoryUnavailable:
+    _log.warning("Redis does not answer", reason=str(error))
+    return MemoryUnavailable()
