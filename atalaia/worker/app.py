@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Protocol
 
 import faust
 import structlog
+from faust.tables.manager import TableManager
 from faust.types import TP
 
 from atalaia.monitors.units import Record
@@ -39,6 +40,15 @@ class Outlet(Protocol):
     @property
     def full(self) -> bool:
         """Whether nothing should be added for now."""
+
+
+class NoTables(TableManager):
+    """Faust's tables, of which there are none: nobody waits a second for them to be declared."""
+
+    async def on_start(self) -> None:
+        """Go on at once."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class FencedApp(faust.App):
@@ -171,6 +181,7 @@ class Shell:
             f"{kafka.topic_prefix}{service}",
             broker=";".join(f"kafka://{server.strip()}" for server in servers),
             store="memory://",
+            TableManager=NoTables,
             web_enabled=False,
             autodiscover=False,
             topic_disable_leader=True,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -36,6 +37,7 @@ _TICK_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
 _LEAVE_SECONDS = 2.0
 _UNHEALTHY_SECONDS = 2.0
+_TALKATIVE = ("aiokafka", "faust", "mode")
 
 _Made = TypeVar("_Made")
 _log = structlog.get_logger()
@@ -220,6 +222,8 @@ def run_worker(
     A worker that is in doubt ends its process with `atalaia.worker.app.EXIT_CODE`, to be started again.
     """
     logs.configure(service)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         Worker(service, settings, own, make_monitor, outputs=outputs).run()
     except AtalaiaError as error:

@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 _NONCE_BYTES = 16
 
 
-class _Metadata(msgspec.Struct, frozen=True, array_like=True):
+class Metadata(msgspec.Struct, frozen=True, array_like=True):
     """What is kept beside the fence: the runner's own, and the monitor's.
 
     ``rebuilt_to`` are the ends of the log as they were when the state was begun anew: up to there, what is
@@ -141,7 +141,7 @@ class UnitRunner:
             if self._is_news(entry)
         ]
         self._end_of_rebuild()
-        metadata = _Metadata(self._sequence.ends, self._rebuilt_to, change.metadata)
+        metadata = Metadata(self._sequence.ends, self._rebuilt_to, change.metadata)
         step = Step(
             expected=self._token,
             fence=Fence(dict(self.positions), self._topic_ids, self.generation),
@@ -209,7 +209,7 @@ class UnitRunner:
             _log.warning("state is made anew", unit=self.unit.prefix, reason=why or "there is none")
 
     def _restore(self, loaded: Loaded, fence: Fence, bounds: Mapping[str, tuple[int, int]]) -> None:
-        metadata = msgspec.msgpack.decode(loaded.metadata, type=_Metadata)
+        metadata = msgspec.msgpack.decode(loaded.metadata, type=Metadata)
         self.generation = fence.generation
         self._token, self._incarnation = loaded.token, loaded.incarnation
         self._rebuilt_to = metadata.rebuilt_to
