@@ -16,16 +16,19 @@ class Endpoint:
     Parameters
     ----------
     port : 0 takes a free one, which `port` then names
-    ready : asked on every ``/readyz``, from the server's threads
+    ready, live : asked on every ``/readyz`` and ``/healthz``, from the server's threads
+    setting : which one chooses another port
     """
 
-    def __init__(self, host: str, port: int, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, host: str, port: int, ready: Callable[[], bool], *, live: Callable[[], bool], setting: str
+    ) -> None:
         try:
-            self._server = ThreadingHTTPServer((host, port), _handler(ready))
+            self._server = ThreadingHTTPServer((host, port), _handler(ready, live))
         except OSError as error:
             raise PortTaken(
                 f"metrics cannot be shown at {host}:{port} ({error.strerror}); "
-                "choose another port, for the scorer with ATALAIA_SCORER__METRICS_PORT"
+                f"choose another port with {setting}"
             ) from error
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
@@ -41,7 +44,14 @@ class Endpoint:
         self._thread.join()
 
 
-def serve(host: str, port: int, ready: Callable[[], bool]) -> Endpoint:
+def serve(
+    host: str,
+    port: int,
+    ready: Callable[[], bool],
+    *,
+    live: Callable[[], bool] = lambda: True,
+    setting: str = "ATALAIA_SCORER__METRICS_PORT",
+) -> Endpoint:
     """Serve metrics and health until the endpoint returned is closed.
 
     Raises
@@ -49,23 +59,25 @@ def serve(host: str, port: int, ready: Callable[[], bool]) -> Endpoint:
     PortTaken
         where another process listens on the port.
     """
-    return Endpoint(host, port, ready)
+    return Endpoint(host, port, ready, live=live, setting=setting)
 
 
-def _handler(ready: Callable[[], bool]) -> type[BaseHTTPRequestHandler]:
+def _handler(ready: Callable[[], bool], live: Callable[[], bool]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
             elif path == "/healthz":
-                self._answer(200, "application/json", b'{"live":true}')
+                self._tell(b"live", live())
             elif path == "/readyz":
-                state = ready()
-                body = b'{"ready":true}' if state else b'{"ready":false}'
-                self._answer(200 if state else 503, "application/json", body)
+                self._tell(b"ready", ready())
             else:
                 self._answer(404, "text/plain; charset=utf-8", b"/metrics, /healthz and /readyz are here\n")
+
+        def _tell(self, what: bytes, state: bool) -> None:
+            body = b'{"%s":%s}' % (what, b"true" if state else b"false")
+            self._answer(200 if state else 503, "application/json", body)
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)

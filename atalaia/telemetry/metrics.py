@@ -48,3 +48,11 @@ GATEWAY_UNCLAIMED_REPLIES = Counter(
 )
 # Model versions this gateway can check requests for.
 GATEWAY_MODELS = Gauge("atalaia_gateway_loaded_versions", "Model versions loaded")
+# Labels that Kafka holds; `version` is the one whose bundle they were checked against.
+GATEWAY_LABELS = Counter("atalaia_gateway_labels_total", "Labels accepted", _BY_VERSION)
+# Labels named in a refusal, at most twenty a post; nothing of a post that is refused is taken.
+GATEWAY_REFUSED_LABELS = Counter("atalaia_gateway_refused_labels_total", "Labels at fault", _BY_VERSION)
+# Results of monitors that the gateway can be asked for.
+GATEWAY_KEPT_RESULTS = Gauge("atalaia_gateway_kept_results", "Windows whose latest result is held in memory")
+# Of those, what they take, compressed.
+GATEWAY_KEPT_RESULT_BYTES = Gauge("atalaia_gateway_kept_result_bytes", "Memory of the results held")

@@ -15,7 +15,8 @@ def ref(kind: str, name: str) -> Members:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def _object(required: Members, **optional: Any) -> Members:
+def object_of(required: Members, **optional: Any) -> Members:
+    """A schema of an object with these members."""
     return {"type": "object", "required": list(required), "properties": {**required, **optional}}
 
 
@@ -48,7 +49,7 @@ _CONTENT_ROW: Members = {
 
 SCHEMAS: Members = {
     "PlainRow": _CONTENT_ROW,
-    "Instances": _object(
+    "Instances": object_of(
         {
             "instances": {
                 "type": "array",
@@ -59,26 +60,26 @@ SCHEMAS: Members = {
         }
     ),
     "PlainRequest": {"anyOf": [ref("schemas", "Instances"), ref("schemas", "PlainRow")]},
-    "RowAnswer": _object(_ALWAYS, **_ROW_ANSWER),
-    "PlainAnswer": _object({**_IDENTITY, **_ALWAYS}, **_ROW_ANSWER),
-    "PlainRows": _object(
+    "RowAnswer": object_of(_ALWAYS, **_ROW_ANSWER),
+    "PlainAnswer": object_of({**_IDENTITY, **_ALWAYS}, **_ROW_ANSWER),
+    "PlainRows": object_of(
         {**_IDENTITY, "predictions": {"type": "array", "items": ref("schemas", "RowAnswer")}}
     ),
     "PlainResponse": {"anyOf": [ref("schemas", "PlainAnswer"), ref("schemas", "PlainRows")]},
-    "InputTensor": _object(
+    "InputTensor": object_of(
         {"name": _STRING, "shape": _SHAPE, "datatype": _DATATYPE, "data": {"type": "array"}},
         parameters={"type": "object"},
     ),
-    "InferenceRequest": _object(
+    "InferenceRequest": object_of(
         {"inputs": {"type": "array", "minItems": 1, "items": ref("schemas", "InputTensor")}},
         id={"type": ["string", "null"]},
         parameters=_PARAMETERS,
-        outputs={"type": "array", "items": _object({"name": _STRING}, parameters={"type": "object"})},
+        outputs={"type": "array", "items": object_of({"name": _STRING}, parameters={"type": "object"})},
     ),
-    "OutputTensor": _object(
+    "OutputTensor": object_of(
         {"name": _STRING, "shape": _SHAPE, "datatype": _DATATYPE, "data": {"type": "array"}}
     ),
-    "InferenceResponse": _object(
+    "InferenceResponse": object_of(
         {
             "model_name": _STRING,
             "model_version": _STRING,
@@ -87,11 +88,11 @@ SCHEMAS: Members = {
         },
         parameters=_PARAMETERS,
     ),
-    "ServerMetadata": _object({"name": _STRING, "version": _STRING, "extensions": _STRINGS}),
-    "TensorMetadata": _object(
+    "ServerMetadata": object_of({"name": _STRING, "version": _STRING, "extensions": _STRINGS}),
+    "TensorMetadata": object_of(
         {"name": _STRING, "datatype": _DATATYPE, "shape": _SHAPE}, parameters=_PARAMETERS
     ),
-    "ModelMetadata": _object(
+    "ModelMetadata": object_of(
         {
             "name": _STRING,
             "versions": _STRINGS,
@@ -100,18 +101,18 @@ SCHEMAS: Members = {
             "outputs": {"type": "array", "items": ref("schemas", "TensorMetadata")},
         }
     ),
-    "ModelReady": _object({"name": _STRING, "ready": _BOOLEAN}),
-    "Live": _object({"live": _BOOLEAN}),
-    "Ready": _object({"ready": _BOOLEAN}),
-    "V1Models": _object({"models": _STRINGS}),
-    "ModelSchema": _object(
+    "ModelReady": object_of({"name": _STRING, "ready": _BOOLEAN}),
+    "Live": object_of({"live": _BOOLEAN}),
+    "Ready": object_of({"ready": _BOOLEAN}),
+    "V1Models": object_of({"models": _STRINGS}),
+    "ModelSchema": object_of(
         {
             "model": _STRING,
             "version": _STRING,
             "task": {"type": "string", "enum": ["classification", "regression"]},
             "features": {
                 "type": "array",
-                "items": _object(
+                "items": object_of(
                     {"name": _STRING, "datatype": _DATATYPE, "missing": _BOOLEAN},
                     unit={"type": ["string", "null"]},
                     description={"type": ["string", "null"]},
@@ -121,7 +122,7 @@ SCHEMAS: Members = {
             },
             "context": {
                 "type": "array",
-                "items": _object({"name": _STRING, "datatype": _DATATYPE, "required": _BOOLEAN}),
+                "items": object_of({"name": _STRING, "datatype": _DATATYPE, "required": _BOOLEAN}),
             },
             "outputs": _STRINGS,
             "example": ref("schemas", "PlainRow"),
@@ -130,13 +131,13 @@ SCHEMAS: Members = {
         classes={"type": ["array", "null"], "items": _LABEL},
         positive_class={"type": ["integer", "string", "null"]},
         threshold={"type": ["number", "null"]},
-        applicability=_object({"cutoff": _NUMBER}),
+        applicability=object_of({"cutoff": _NUMBER}),
     ),
-    "FieldProblem": _object(
+    "FieldProblem": object_of(
         {"field": _STRING, "problem": _STRING, "expected": _STRING}, row={"type": "integer"}
     ),
-    "Contribution": _object({"feature": _STRING, "contribution": _NUMBER}),
-    "Problem": _object(
+    "Contribution": object_of({"feature": _STRING, "contribution": _NUMBER}),
+    "Problem": object_of(
         {
             "type": _STRING,
             "title": _STRING,
@@ -156,7 +157,8 @@ SCHEMAS: Members = {
 
 _REASONS = {
     400: "The body cannot be read",
-    404: "No such model or version",
+    403: "Not from here",
+    404: "No such model, version, or whatever else was named",
     413: "The body or the batch is too large; nothing was published",
     415: "The content type is not JSON",
     422: "The input does not fit the model (`errors`), or its one row is out of the model's domain "

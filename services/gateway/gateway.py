@@ -1,4 +1,4 @@
-"""The gateway as a whole: catalog, exchange and request log, brought up and taken down together."""
+"""The gateway as a whole: catalog, exchange, labels, results and log, brought up and taken down together."""
 
 import asyncio
 import threading
@@ -10,11 +10,16 @@ from atalaia.settings import GatewaySettings, Settings
 from atalaia.stream.catalog import Catalog, View
 from atalaia.telemetry import metrics
 from services.gateway import collector
+from services.gateway.alertbook import AlertBook
 from services.gateway.exchange import Exchange
+from services.gateway.follower import Follower
+from services.gateway.gathering import Gathering
 from services.gateway.keeping import ResultKeeper
 from services.gateway.memory import Memory
 from services.gateway.problems import Draining, Starting
+from services.gateway.publishing import Publisher
 from services.gateway.requestlog import RequestLog
+from services.gateway.results import ResultIndex
 from services.gateway.served import Served
 
 _log = structlog.get_logger()
@@ -38,6 +43,14 @@ class Gateway:
         self.settings: GatewaySettings = settings.gateway
         self.log = log
         self.exchange = Exchange(settings.kafka, settings.gateway)
+        self.publisher = Publisher(
+            settings.kafka,
+            timeout_seconds=settings.gateway.deadline,
+            max_messages=settings.gateway.max_in_flight + 100,
+        )
+        self.labels = Gathering(self.publisher)
+        self._results, self._alerts = ResultIndex(), AlertBook()
+        self.follower = Follower(settings.kafka, self._results, self._alerts)
         self.draining = False
         self._kafka = settings.kafka.bootstrap_servers
         self._catalog: Catalog[Served] = Catalog(settings.kafka, Served)
@@ -47,7 +60,7 @@ class Gateway:
             None if settings.redis.url is None else ResultKeeper(settings.kafka, settings.redis.url)
         )
         self._stop = threading.Event()
-        self._flushing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin to reach for Kafka."""
@@ -55,13 +68,18 @@ class Gateway:
         if self._keeper is not None:
             self._keeper.start()
         threading.Thread(target=self._read_catalog, name="catalog-start", daemon=True).start()
-        self._flushing = asyncio.create_task(self._flush_log())
+        self.publisher.start()
+        self.follower.start()
+        self._tasks = [
+            asyncio.create_task(self._flush_log()),
+            asyncio.create_task(self.labels.keep_time(lambda: self.exchange.up)),
+        ]
 
     async def stop(self) -> None:
         """Let go of Kafka and write what the log holds; nothing is in flight any more."""
         self._stop.set()
-        if self._flushing is not None:
-            self._flushing.cancel()
+        for task in self._tasks:
+            task.cancel()
         await asyncio.to_thread(self._stop_clients)
         await self.memory.close()
         self.log.flush()
@@ -91,6 +109,32 @@ class Gateway:
             raise Starting(f"the deployed models have not been read from Kafka at {self._kafka} yet")
         return self._catalog.view
 
+    def results(self) -> ResultIndex:
+        """The results of the monitors.
+
+        Raises
+        ------
+        Starting
+            until they have been read once.
+        """
+        self._check_read()
+        return self._results
+
+    def alerts(self) -> AlertBook:
+        """The alerts, and what people recorded about them.
+
+        Raises
+        ------
+        Starting
+            as `results`.
+        """
+        self._check_read()
+        return self._alerts
+
+    def _check_read(self) -> None:
+        if not self.follower.ready:
+            raise Starting(f"the monitors' results have not been read from Kafka at {self._kafka} yet")
+
     def _read_catalog(self) -> None:
         said = ""
         while not self._stop.is_set():
@@ -116,5 +160,7 @@ class Gateway:
         self.exchange.stop()
         if self._keeper is not None:
             self._keeper.stop()
+        self.publisher.stop()
+        self.follower.stop()
         if self._catalog_read.is_set():
             self._catalog.stop()

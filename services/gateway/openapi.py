@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from atalaia import __version__
+from services.gateway import monitor_paths, monitor_schemas
 from services.gateway.components import REFUSALS, SCHEMAS, ref
 from services.gateway.served import Served
 
@@ -37,11 +38,18 @@ def document(models: Sequence[Served] = ()) -> Members:
             {"name": "Plain JSON", "description": "For people."},
             {"name": "Open Inference Protocol v2"},
             {"name": "KServe V1"},
+            {"name": "Late truth", "description": "202 means that the labels are durable on Kafka."},
+            {"name": "Monitors"},
+            {"name": "Alerts"},
             {"name": "Operation"},
         ],
-        "paths": _plain(models) | _protocol(models) | _v1(models) | _operation(),
+        "paths": _plain(models)
+        | _protocol(models)
+        | _v1(models)
+        | monitor_paths.paths(models)
+        | _operation(),
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": SCHEMAS | monitor_schemas.SCHEMAS,
             "responses": REFUSALS,
             "parameters": {
                 "model": _path_parameter("model", [model.name for model in models]),

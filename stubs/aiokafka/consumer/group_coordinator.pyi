@@ -1,0 +1,4 @@
+class GroupCoordinator:
+    _group_instance_id: str | None
+
+    async def close(self) -> None: ...
