@@ -56,7 +56,7 @@ def examples() -> Iterator[tuple[str, str, bytes]]:
     [abstained] = writer.single_rows([_SECOND_ID], _predictions(2).part(1, 2))
     yield "requests", "tensor", msgspec.json.encode(_tensor_request())
     yield "requests", "columns", msgspec.json.encode(_column_request())
-    for topic in ("predictions", "replies"):
+    for topic in ("predictions", "replies", "results"):
         yield topic, "", answered
         yield topic, "abstained", abstained
         yield topic, "error", _error()

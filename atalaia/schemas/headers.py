@@ -3,7 +3,7 @@
 from typing import Any
 
 from atalaia.errors import Refusal
-from atalaia.stream.headers import DEADLINE, MARK, MODEL, OUTCOME, REPLY, TRACEPARENT, VERSION
+from atalaia.stream.headers import DEADLINE, MARK, MODEL, OUTCOME, REPLY, RESULT, TRACEPARENT, VERSION
 
 Document = dict[str, Any]
 
@@ -20,6 +20,7 @@ REQUEST_HEADERS: Document = {
         "pattern": _DIGITS,
         "description": "Partition of `replies` on which the caller waits; none where nobody does",
     },
+    RESULT: {"type": "string", "description": "There where the answer is kept on `results`, to be fetched"},
     DEADLINE: {
         "type": "string",
         "pattern": _DIGITS,

@@ -60,6 +60,9 @@ SCHEMAS: Members = {
         }
     ),
     "PlainRequest": {"anyOf": [ref("schemas", "Instances"), ref("schemas", "PlainRow")]},
+    "Later": object_of(
+        {"id": _STRING, "status": {"type": "string", "enum": ["accepted", "pending"]}, "location": _STRING}
+    ),
     "RowAnswer": object_of(_ALWAYS, **_ROW_ANSWER),
     "PlainAnswer": object_of({**_IDENTITY, **_ALWAYS}, **_ROW_ANSWER),
     "PlainRows": object_of(
@@ -159,6 +162,7 @@ _REASONS = {
     400: "The body cannot be read",
     403: "Not from here",
     404: "No such model, version, or whatever else was named",
+    409: "The first request with this Idempotency-Key is not answered yet; see Retry-After",
     413: "The body or the batch is too large; nothing was published",
     415: "The content type is not JSON",
     422: "The input does not fit the model (`errors`), or its one row is out of the model's domain "
@@ -174,7 +178,7 @@ REFUSALS: Members = {
     str(status): {
         "description": reason,
         "content": {MEDIA_TYPE: {"schema": ref("schemas", "Problem")}},
-        **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
+        **({"headers": _RETRY_AFTER} if status in (409, 429, 503) else {}),
     }
     for status, reason in _REASONS.items()
 }

@@ -19,7 +19,25 @@ from services.gateway.served import Served
 Members = dict[str, Any]
 
 _PLACE = Path("schemas/openapi.json")
-_INFERENCE_REFUSALS = (400, 404, 413, 415, 422, 429, 500, 503, 504)
+_HEADERS: Members = {
+    "prefer": {
+        "name": "Prefer",
+        "in": "header",
+        "description": "`respond-async`: 202 with a Location instead of the answer, unless it comes within "
+        "the seconds of `wait` (RFC 7240).",
+        "schema": {"type": "string"},
+        "example": "respond-async, wait=10",
+    },
+    "idempotency_key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A quoted string. A repeat with the same key, body and path within 24 hours returns "
+        "the first answer and counts once.",
+        "schema": {"type": "string", "maxLength": 202},
+        "example": '"order-7"',
+    },
+}
+_INFERENCE_REFUSALS = (400, 404, 409, 413, 415, 422, 429, 500, 503, 504)
 
 
 def document(models: Sequence[Served] = ()) -> Members:
@@ -46,6 +64,7 @@ def document(models: Sequence[Served] = ()) -> Members:
         "paths": _plain(models)
         | _protocol(models)
         | _v1(models)
+        | _requests()
         | monitor_paths.paths(models)
         | _operation(),
         "components": {
@@ -60,6 +79,7 @@ def document(models: Sequence[Served] = ()) -> Members:
                     "description": "The client's own id, where the body has none; labels refer to it.",
                     "schema": {"type": "string", "maxLength": 200},
                 },
+                **_HEADERS,
             },
         },
     }
@@ -139,6 +159,23 @@ def _v1(models: Sequence[Served]) -> Members:
     }
 
 
+def _requests() -> Members:
+    path = "/v2/requests/{ticket}"
+    fetched = _get("Open Inference Protocol v2", "The answer of a request that was not waited for",
+                   "InferenceResponse", path, 404, 422, 503)  # fmt: skip
+    fetched["parameters"] = [{"name": "ticket", "in": "path", "required": True, "schema": {"type": "string"}}]
+    fetched["responses"]["202"] = _later("Not there yet: ask again")
+    return {path: {"get": fetched}}
+
+
+def _later(description: str) -> Members:
+    return {
+        "description": description,
+        "content": _json(ref("schemas", "Later")),
+        "headers": {"Location": {"description": "where the answer is fetched", "schema": {"type": "string"}}},
+    }
+
+
 def _operation() -> Members:
     tag = "Operation"
     text = {"text/plain": {"schema": {"type": "string"}}}
@@ -177,9 +214,15 @@ def _inference(tag: str, summary: str, *, schema: str, answer: str, examples: Me
         "tags": [tag],
         "operationId": f"post {path}",
         "summary": summary,
-        "parameters": [*_parameters(path), ref("parameters", "request_id")],
+        "parameters": [
+            *_parameters(path),
+            *(ref("parameters", name) for name in ("request_id", "prefer", "idempotency_key")),
+        ],
         "requestBody": {"required": True, "content": content},
-        "responses": {"200": {"description": "The answer", "content": _json(ref("schemas", answer))}}
+        "responses": {
+            "200": {"description": "The answer", "content": _json(ref("schemas", answer))},
+            "202": _later("Durable, and not waited for, as `Prefer: respond-async` asked"),
+        }
         | {str(status): ref("responses", str(status)) for status in _INFERENCE_REFUSALS},
     }
 

@@ -33,7 +33,9 @@ def topics(kafka: str) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def served(kafka: str, bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(
+    kafka: str, redis_url: str, bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """URL of a gateway with a scorer behind it; `panel` is the default model."""
     settings = Settings(kafka=KafkaSettings(bootstrap_servers=kafka, topic_prefix="served."))
     create_topics(settings.kafka)
@@ -43,6 +45,7 @@ def served(kafka: str, bundles: dict[str, Path], tmp_path_factory: pytest.TempPa
         "ATALAIA_GATEWAY__MAX_BODY_BYTES": str(MAX_BODY_BYTES),
         "ATALAIA_GATEWAY__MAX_ROWS": str(MAX_ROWS),
         "ATALAIA_GATEWAY__DEADLINE": "10s",
+        "ATALAIA_REDIS__URL": redis_url,
     }
     folder = tmp_path_factory.mktemp("served")
     with (
