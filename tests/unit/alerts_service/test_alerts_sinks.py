@@ -39,8 +39,8 @@ class TestEndpoint:
         endpoint(receiver.url + "/hook?key=1").post(b"{}", {"X-Extra": "yes"})
         [post] = receiver.posts
         assert (post.path, post.body) == ("/hook?key=1", {})
-        assert post.headers["Content-type"] == "application/json"
-        assert post.headers["X-extra"] == "yes"
+        assert post.headers["content-type"] == "application/json"
+        assert post.headers["x-extra"] == "yes"
 
     @pytest.mark.parametrize(
         ("status", "again"),
@@ -98,7 +98,7 @@ class TestWebhook:
         assert sink.take(shown(event(status="pending"))) == "delivered"
         assert sink.take(shown(event(), by=("ana", "bo"))) == "delivered"
         first, second = receiver.posts
-        assert first.headers["Idempotency-key"] == '"e1"'
+        assert first.headers["idempotency-key"] == '"e1"'
         assert (first.body["status"], first.body["evidence"]) == ("pending", {"windows": [{"p": 0.001}]})
         assert "acknowledged_by" not in first.body
         assert second.body["acknowledged_by"] == ["ana", "bo"]
