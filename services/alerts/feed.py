@@ -199,9 +199,12 @@ class Feed:
             _log.warning("position not stored", sink=self.sink.name, reason=str(error.args[0]))
 
     def _assigned(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        if partitions:
+            self._begin(client)
         metrics.UP.labels(self.sink.name).set(1)
-        if not partitions:
-            return
+
+    def _begin(self, client: Consumer) -> None:
+        """Where the sink stands; read again from before it."""
         place = TopicPartition(self._topic, 0)
         [stored] = client.committed([place], timeout=_KAFKA_SECONDS)
         first, end = bounds_of(client, place, timeout_seconds=_KAFKA_SECONDS)
