@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -28,9 +27,7 @@ def put(client: Producer, topic: str, message: Observation) -> None:
     client.flush(10)
 
 
-def test_alerts_are_on_the_topic_within_a_second(
-    service: Service, record_property: Callable[[str, object], None]
-) -> None:
+def test_alerts_are_on_the_topic_within_a_second(service: Service) -> None:
     """Windows in turn all refused and all answered: every one fires or resolves when it closes."""
     service.start(webhook_url=None)
     topic = service.settings.kafka.topic_prefix + OBSERVATIONS.name
@@ -51,5 +48,4 @@ def test_alerts_are_on_the_topic_within_a_second(
     took_ms = sorted(
         message.timestamp()[1] - closed for message, closed in zip(messages, closed_at_ms, strict=True)
     )
-    record_property("alert_after_window_closed_ms", {"p50": took_ms[WINDOWS // 2], "greatest": took_ms[-1]})
-    assert took_ms[round(0.99 * WINDOWS) - 1] <= 1_000
+    assert took_ms[round(0.99 * WINDOWS) - 1] <= 1_000, took_ms
