@@ -56,7 +56,9 @@ def receiving(**given: Any) -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            status = receiver.answer(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+            status = receiver.answer(
+                self.path, {name.lower(): value for name, value in self.headers.items()}, body
+            )
             if status == 0:
                 receiver.release.wait(30)
                 return
