@@ -124,6 +124,15 @@ class AlertsServiceSettings(MonitorServiceSettings):
     """Base URL of an Alertmanager, told of alerts that fire and are resolved by its API v2."""
     log: bool = True
     """Every alert event is a JSON line on stdout."""
+    sink_timeout: Seconds = 5.0
+    """How long one attempt to hand an alert on may take."""
+    sink_attempts: int = Field(8, ge=1)
+    """After so many an alert that a sink does not take is a dead letter."""
+    breaker_failures: int = Field(5, ge=1)
+    """So many failures in a row, and a sink is left alone for ``breaker_pause``."""
+    breaker_pause: Seconds = 30.0
+    repeat_interval: Seconds = 60.0
+    """How often an Alertmanager is told again of what fires."""
 
 
 class Settings(BaseSettings):

@@ -1,26 +1,18 @@
 """Figures the simulated metabolic panels are drawn from, and how they were computed.
 
-Panels: adults (18 and over) of NHANES 2015-2016, 5,385 of them, Centers for Disease Control and Prevention,
-public domain. By sex and age band: share, and mean and SD of the logarithm of each analyte; correlation of
-the logarithms within the groups. Deltas: SD and correlation of log(current / prior) over 119 pairs of
-consecutive inpatient panels. Fluids: composition as on their labels.
+Panels: adults (18 and over) of two cycles of NHANES, Centers for Disease Control and Prevention, public
+domain. By sex and age band: share, and mean and SD of the logarithm of each analyte; correlation of the
+logarithms within the groups. Deltas: SDs and correlations of log(current / prior) and log(next / current)
+over 119 inpatient panels with the one before and the one after. Fluids: composition as on their labels.
 
-The figures below are what this prints, given the files::
-
-    python -m recipes.bmp_figures DATA_DIR
+They are what ``python -m recipes.bmp_survey DATA_DIR`` prints, given the files.
 """
 
-import csv
-import gzip
-import sys
-from pathlib import Path
-from pprint import pformat
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-FloatArray = npt.NDArray[np.float64]
+Figures = tuple[float, ...]
+Triangle = tuple[Figures, ...]
 
 ANALYTES = ("sodium", "chloride", "potassium_plas", "co2_totl", "bun", "creatinine", "calcium", "glucose")
 UNITS = ("mmol/L", "mmol/L", "mmol/L", "mmol/L", "mg/dL", "mg/dL", "mg/dL", "mg/dL")
@@ -28,6 +20,7 @@ DECIMALS = (0, 0, 1, 0, 0, 2, 1, 0)
 """As laboratories report them."""
 AGE_BANDS = (30.0, 50.0, 70.0)
 YOUNGEST, OLDEST = 18, 85
+RACES = ("mexican_american", "other_hispanic", "white", "black", "other")
 
 FLUIDS: dict[str, tuple[float, ...]] = {
     "NS": (154, 154, 0, 0, 0, 0, 0, 0),
@@ -42,50 +35,147 @@ FLUIDS: dict[str, tuple[float, ...]] = {
 }
 """Intravenous fluids in the units of `ANALYTES` (normal saline, lactated Ringer's, dextrose 5 %, ...)."""
 
-SHARES = {
-    ("F", 0): 0.1047,
-    ("F", 1): 0.1723,
-    ("F", 2): 0.1634,
-    ("F", 3): 0.0763,
-    ("M", 0): 0.099,
-    ("M", 1): 0.1497,
-    ("M", 2): 0.1571,
-    ("M", 3): 0.0774,
-}
-"""Of each sex and age band (below 30, 30 to 49, 50 to 69, 70 and above)."""
-LOG_MEANS = {
-    ("F", 0): (4.9285, 4.6476, 1.3468, 3.1397, 2.3592, -0.41, 2.228, 4.4705),
-    ("F", 1): (4.9272, 4.644, 1.3405, 3.158, 2.4361, -0.3891, 2.2188, 4.5476),
-    ("F", 2): (4.9346, 4.6349, 1.3581, 3.2121, 2.6591, -0.2921, 2.2409, 4.6585),
-    ("F", 3): (4.9338, 4.6296, 1.3843, 3.2227, 2.8687, -0.1314, 2.2429, 4.6665),
-    ("M", 0): (4.9343, 4.6327, 1.3709, 3.2136, 2.5696, -0.0933, 2.2549, 4.4969),
-    ("M", 1): (4.9336, 4.6349, 1.3729, 3.2039, 2.6094, -0.0679, 2.2371, 4.5759),
-    ("M", 2): (4.9311, 4.6328, 1.3868, 3.2002, 2.7174, -0.0397, 2.2316, 4.6968),
-    ("M", 3): (4.9331, 4.6312, 1.4076, 3.212, 2.8774, 0.0938, 2.2308, 4.7079),
-}
-"""Of the natural logarithm of each analyte."""
-LOG_SDS = {
-    ("F", 0): (0.0134, 0.0225, 0.0735, 0.0848, 0.3409, 0.248, 0.0343, 0.1716),
-    ("F", 1): (0.0133, 0.0252, 0.072, 0.0889, 0.3017, 0.2154, 0.0341, 0.2286),
-    ("F", 2): (0.016, 0.0288, 0.0897, 0.0896, 0.3261, 0.2869, 0.0371, 0.3162),
-    ("F", 3): (0.0176, 0.0338, 0.0995, 0.0919, 0.3631, 0.3124, 0.0436, 0.2704),
-    ("M", 0): (0.0123, 0.0224, 0.0708, 0.0777, 0.2861, 0.1778, 0.0306, 0.1723),
-    ("M", 1): (0.0137, 0.0255, 0.0734, 0.0836, 0.2874, 0.2076, 0.0341, 0.2578),
-    ("M", 2): (0.0166, 0.0304, 0.0921, 0.0927, 0.3358, 0.287, 0.0372, 0.3262),
-    ("M", 3): (0.0215, 0.0357, 0.0961, 0.0991, 0.3909, 0.2993, 0.0372, 0.3034),
-}
-LOG_CORRELATION = (
-    (0.518,),
-    (-0.036, 0.052),
-    (0.276, -0.336, -0.041),
-    (-0.02, -0.031, 0.125, -0.084),
-    (0.043, -0.019, 0.153, -0.028, 0.344),
-    (0.087, -0.221, 0.131, 0.14, 0.008, 0.079),
-    (-0.211, -0.174, 0.075, -0.079, 0.062, -0.016, 0.023),
+
+@dataclass(frozen=True, slots=True)
+class Laboratory:
+    """Adults of one survey cycle, all measured in one laboratory.
+
+    By sex and age band (below 30, 30 to 49, 50 to 69, 70 and above): ``shares``, and mean and SD of the
+    natural logarithm of each analyte. ``log_correlation`` is within groups; lower triangle.
+    """
+
+    cycle: str
+    shares: Mapping[tuple[str, int], float]
+    log_means: Mapping[tuple[str, int], Figures]
+    log_sds: Mapping[tuple[str, int], Figures]
+    log_correlation: Triangle
+
+
+FORMER = Laboratory(
+    cycle="2015-2016",
+    shares={
+        ("F", 0): 0.1047,
+        ("F", 1): 0.1723,
+        ("F", 2): 0.1634,
+        ("F", 3): 0.0763,
+        ("M", 0): 0.099,
+        ("M", 1): 0.1497,
+        ("M", 2): 0.1571,
+        ("M", 3): 0.0774,
+    },
+    log_means={
+        ("F", 0): (4.9285, 4.6476, 1.3468, 3.1397, 2.3592, -0.41, 2.228, 4.4705),
+        ("F", 1): (4.9272, 4.644, 1.3405, 3.158, 2.4361, -0.3891, 2.2188, 4.5476),
+        ("F", 2): (4.9346, 4.6349, 1.3581, 3.2121, 2.6591, -0.2921, 2.2409, 4.6585),
+        ("F", 3): (4.9338, 4.6296, 1.3843, 3.2227, 2.8687, -0.1314, 2.2429, 4.6665),
+        ("M", 0): (4.9343, 4.6327, 1.3709, 3.2136, 2.5696, -0.0933, 2.2549, 4.4969),
+        ("M", 1): (4.9336, 4.6349, 1.3729, 3.2039, 2.6094, -0.0679, 2.2371, 4.5759),
+        ("M", 2): (4.9311, 4.6328, 1.3868, 3.2002, 2.7174, -0.0397, 2.2316, 4.6968),
+        ("M", 3): (4.9331, 4.6312, 1.4076, 3.212, 2.8774, 0.0938, 2.2308, 4.7079),
+    },
+    log_sds={
+        ("F", 0): (0.0134, 0.0225, 0.0735, 0.0848, 0.3409, 0.248, 0.0343, 0.1716),
+        ("F", 1): (0.0133, 0.0252, 0.072, 0.0889, 0.3017, 0.2154, 0.0341, 0.2286),
+        ("F", 2): (0.016, 0.0288, 0.0897, 0.0896, 0.3261, 0.2869, 0.0371, 0.3162),
+        ("F", 3): (0.0176, 0.0338, 0.0995, 0.0919, 0.3631, 0.3124, 0.0436, 0.2704),
+        ("M", 0): (0.0123, 0.0224, 0.0708, 0.0777, 0.2861, 0.1778, 0.0306, 0.1723),
+        ("M", 1): (0.0137, 0.0255, 0.0734, 0.0836, 0.2874, 0.2076, 0.0341, 0.2578),
+        ("M", 2): (0.0166, 0.0304, 0.0921, 0.0927, 0.3358, 0.287, 0.0372, 0.3262),
+        ("M", 3): (0.0215, 0.0357, 0.0961, 0.0991, 0.3909, 0.2993, 0.0372, 0.3034),
+    },
+    log_correlation=(
+        (0.518,),
+        (-0.036, 0.052),
+        (0.276, -0.336, -0.041),
+        (-0.02, -0.031, 0.125, -0.084),
+        (0.043, -0.019, 0.153, -0.028, 0.344),
+        (0.087, -0.221, 0.131, 0.14, 0.008, 0.079),
+        (-0.211, -0.174, 0.075, -0.079, 0.062, -0.016, 0.023),
+    ),
 )
-"""Within groups; lower triangle."""
-RATIO_SDS = (0.0185, 0.0295, 0.1208, 0.0877, 0.2185, 0.142, 0.0411, 0.322)
-"""Of log(current / prior)."""
+"""5,385 adults; the Beckman Coulter DxC."""
+
+NEW = Laboratory(
+    cycle="2017-2018",
+    shares={
+        ("F", 0): 0.0959,
+        ("F", 1): 0.1554,
+        ("F", 2): 0.181,
+        ("F", 3): 0.0862,
+        ("M", 0): 0.0897,
+        ("M", 1): 0.1301,
+        ("M", 2): 0.1738,
+        ("M", 3): 0.0878,
+    },
+    log_means={
+        ("F", 0): (4.94, 4.622, 1.3886, 3.1935, 2.3769, -0.3793, 2.2252, 4.4674),
+        ("F", 1): (4.9399, 4.6195, 1.372, 3.202, 2.4271, -0.3637, 2.21, 4.5332),
+        ("F", 2): (4.9468, 4.6153, 1.3843, 3.2506, 2.6583, -0.2825, 2.233, 4.631),
+        ("F", 3): (4.9458, 4.6119, 1.4166, 3.256, 2.8912, -0.1217, 2.241, 4.6337),
+        ("M", 0): (4.9465, 4.6126, 1.4096, 3.2581, 2.5675, -0.0848, 2.2464, 4.5),
+        ("M", 1): (4.9441, 4.6128, 1.4083, 3.2511, 2.6305, -0.0403, 2.2279, 4.5773),
+        ("M", 2): (4.9432, 4.6112, 1.4159, 3.2504, 2.735, -0.0049, 2.2242, 4.6642),
+        ("M", 3): (4.9439, 4.6123, 1.4549, 3.2509, 2.9233, 0.1001, 2.2281, 4.6993),
+    },
+    log_sds={
+        ("F", 0): (0.0177, 0.0226, 0.0722, 0.0899, 0.3042, 0.175, 0.0368, 0.1254),
+        ("F", 1): (0.018, 0.0247, 0.0805, 0.0974, 0.2973, 0.1983, 0.0374, 0.1809),
+        ("F", 2): (0.0204, 0.0296, 0.0892, 0.0931, 0.3427, 0.274, 0.0416, 0.2636),
+        ("F", 3): (0.0227, 0.0344, 0.1025, 0.1008, 0.367, 0.3252, 0.0435, 0.2303),
+        ("M", 0): (0.0176, 0.023, 0.0729, 0.0888, 0.2764, 0.1716, 0.0309, 0.1332),
+        ("M", 1): (0.0182, 0.0263, 0.0803, 0.0929, 0.3011, 0.2567, 0.0362, 0.2396),
+        ("M", 2): (0.0201, 0.0298, 0.0937, 0.1001, 0.3428, 0.2873, 0.0406, 0.2956),
+        ("M", 3): (0.0239, 0.0351, 0.0986, 0.1098, 0.3646, 0.2911, 0.0412, 0.2708),
+    },
+    log_correlation=(
+        (0.666,),
+        (0.192, 0.213),
+        (0.239, -0.145, 0.022),
+        (0.021, 0.014, 0.14, -0.053),
+        (0.061, 0.034, 0.099, 0.013, 0.399),
+        (-0.052, -0.224, 0.006, 0.089, 0.038, -0.004),
+        (-0.127, -0.16, 0.049, -0.059, 0.053, -0.084, -0.001),
+    ),
+)
+"""5,149 adults; another laboratory, the Roche Cobas."""
+
+CHANGE_OF_LABORATORY = {
+    "chloride": 0.34,
+    "sodium": 0.30,
+    "potassium_plas": 0.18,
+    "co2_totl": 0.20,
+    "calcium": 0.08,
+    "glucose": 0.05,
+    "creatinine": 0.04,
+    "bun": 0.03,
+}
+"""Kolmogorov-Smirnov D between the adults of the two cycles, as reported; the first four are the instrument.
+
+Potassium is .23 before rounding, since the former laboratory told two decimals and the new one tells one.
+"""
+
+RACE_SHARES = (0.182, 0.132, 0.325, 0.206, 0.155)
+"""Of `RACES` in 2015-2016."""
+
+RATIO_SDS = (
+    0.0185,
+    0.0295,
+    0.1208,
+    0.0877,
+    0.2185,
+    0.142,
+    0.0411,
+    0.322,
+    0.0185,
+    0.0276,
+    0.1043,
+    0.1013,
+    0.2608,
+    0.1623,
+    0.0475,
+    0.2641,
+)
+"""Of log(current / prior) of each analyte, then of log(next / current)."""
 RATIO_CORRELATION = (
     (0.732,),
     (-0.119, 0.139),
@@ -94,68 +184,28 @@ RATIO_CORRELATION = (
     (0.025, 0.053, 0.08, -0.067, 0.668),
     (0.001, -0.271, 0.13, 0.133, -0.05, -0.055),
     (-0.03, -0.059, 0.045, -0.206, 0.147, 0.148, 0.022),
+    (-0.219, -0.121, 0.206, 0.1, 0.036, 0.082, 0.169, 0.1),
+    (0.049, -0.025, 0.047, 0.025, -0.054, 0.019, 0.173, 0.141, 0.725),
+    (0.091, 0.096, -0.284, -0.008, -0.167, -0.128, -0.091, 0.176, -0.187, 0.009),
+    (-0.157, -0.066, 0.183, -0.212, 0.028, 0.04, -0.062, -0.076, 0.207, -0.131, -0.323),
+    (0.086, -0.005, -0.007, -0.082, -0.069, -0.004, -0.009, 0.133, -0.038, 0.087, 0.377, -0.271),
+    (-0.058, -0.137, -0.007, -0.021, -0.262, -0.291, -0.018, 0.129, 0.061, 0.051, 0.293, -0.171, 0.695),
+    (0.06, 0.085, -0.205, -0.001, 0.02, -0.003, -0.158, -0.105, -0.051, -0.151, 0.132, 0.33, -0.061, -0.115),
+    (
+        0.156,
+        0.106,
+        -0.116,
+        0.025,
+        -0.03,
+        -0.129,
+        0.092,
+        -0.434,
+        -0.254,
+        -0.198,
+        -0.016,
+        0.051,
+        -0.036,
+        -0.044,
+        0.091,
+    ),
 )
-
-
-def recompute(data_dir: Path) -> dict[str, Any]:
-    """The figures above, from the files."""
-    groups, logs = _adults(data_dir / "nhanes/nhanes_bmp_2001_2018.csv.gz")
-    shares, means, spreads = {}, {}, {}
-    residuals = np.empty_like(logs)
-    for group in sorted(set(groups)):
-        members = np.array([other == group for other in groups])
-        shares[group] = round(float(members.mean()), 4)
-        means[group] = _rounded(logs[members].mean(axis=0))
-        spreads[group] = _rounded(logs[members].std(axis=0, ddof=1))
-        residuals[members] = (logs[members] - logs[members].mean(axis=0)) / logs[members].std(axis=0, ddof=1)
-    ratios = _log_ratios(data_dir / "bmp/bmp_self_test_first119.csv")
-    return {
-        "SHARES": shares,
-        "LOG_MEANS": means,
-        "LOG_SDS": spreads,
-        "LOG_CORRELATION": _correlation(residuals),
-        "RATIO_SDS": _rounded(ratios.std(axis=0, ddof=1)),
-        "RATIO_CORRELATION": _correlation(ratios),
-    }
-
-
-def _adults(path: Path) -> tuple[list[tuple[str, int]], FloatArray]:
-    columns = ("sodium", "chloride", "potassium", "co2", "bun", "creatinine", "calcium", "glucose")
-    with gzip.open(path, "rt") as file:
-        people = [
-            row
-            for row in csv.DictReader(file)
-            if row["cycle"] == "2015-2016"
-            and float(row["age"]) >= YOUNGEST
-            and all(row[name] for name in columns)
-        ]
-    bands = np.searchsorted(AGE_BANDS, [float(row["age"]) for row in people], side="right")
-    groups = [(row["sex"], int(band)) for row, band in zip(people, bands, strict=True)]
-    return groups, np.log([[float(row[name]) for name in columns] for row in people])
-
-
-def _log_ratios(path: Path) -> FloatArray:
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    now = np.array([[float(row[name]) for name in ANALYTES] for row in rows])
-    before = np.array([[float(row[f"{name}_prior"]) for name in ANALYTES] for row in rows])
-    ratios: FloatArray = np.log(now / before)
-    return ratios
-
-
-def _rounded(values: FloatArray) -> tuple[float, ...]:
-    return tuple(float(value) for value in values.round(4))
-
-
-def _correlation(values: FloatArray) -> tuple[tuple[float, ...], ...]:
-    """Lower triangle without the diagonal."""
-    matrix = np.asarray(np.corrcoef(values.T)).round(3)
-    return tuple(tuple(float(value) for value in matrix[row, :row]) for row in range(1, len(matrix)))
-
-
-def _as_code(figures: dict[str, Any]) -> str:
-    return "\n".join(f"{name} = {pformat(value, width=100)}" for name, value in figures.items())
-
-
-if __name__ == "__main__":
-    sys.stdout.write(_as_code(recompute(Path(sys.argv[1]))) + "\n")

@@ -1,15 +1,15 @@
-"""Simulated basic metabolic panels, some of them contaminated with intravenous fluid.
+"""Basic metabolic panels, some of them contaminated with intravenous fluid.
 
-No patient's row: panels are drawn from figures (`recipes.bmp_figures`), log-normal within sex and age band;
-the prior panel lies a multivariate-t log-ratio away; a contaminated sample is (1 - f) of blood and f of
-fluid, f ~ min(Beta(1, 5) + .10, .8); everything is rounded as laboratories do.
+The prior panel lies a log-ratio away, and so does the next; a contaminated sample is (1 - f) of blood and f
+of fluid, f ~ min(Beta(1, 5) + .10, .8); everything is rounded as laboratories do. The blood is that of real
+adults (`recipes.bmp_survey`) or drawn from figures (`simulate`); no file holds a person's panel before.
 
-Milder than a hospital: the people are healthier than inpatients, and their tails lighter.
+Milder than a hospital: the people are healthier than inpatients, and simulated tails are lighter.
 """
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +22,29 @@ from recipes.bmp_figures import (
     ANALYTES,
     DECIMALS,
     FLUIDS,
-    LOG_CORRELATION,
-    LOG_MEANS,
-    LOG_SDS,
+    FORMER,
     OLDEST,
+    RACE_SHARES,
+    RACES,
     RATIO_CORRELATION,
     RATIO_SDS,
-    SHARES,
     YOUNGEST,
+    Laboratory,
+    Triangle,
 )
+from recipes.bmp_people import FloatArray, IntArray, People
 
-FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 DELTAS = tuple(f"{analyte}_delta_prior" for analyte in ANALYTES)
 FEATURES = (*ANALYTES, *DELTAS)
+CONTEXT = ("sex", "age", "race_eth")
 TARGET = "sample"
 CLEAN, CONTAMINATED = "clean", "contaminated"
+CONTAMINATION = 0.03
+USUAL_FLUIDS: Mapping[str, float] = {"NS": 4, "LR": 1}
+"""Weights of the fluids that contaminate, by name in `recipes.bmp_figures.FLUIDS`: saline, and Ringer's."""
+WITHOUT_PRIOR = 0.1
 
 _TAIL_DEGREES = 6
 """Of the log-ratios: their excess kurtosis is about 3, which a t of 6 degrees of freedom has."""
@@ -46,11 +52,16 @@ _TAIL_DEGREES = 6
 
 @dataclass(frozen=True, slots=True)
 class Panels:
-    """Panels as columns: ``features`` (n, 16) as `FEATURES`, NaN deltas where there is no prior."""
+    """Panels as columns: ``features`` (n, 16) as `FEATURES`, NaN deltas where there is no prior.
+
+    ``delta_post`` (n, 8) is the panel that came next less this one: no model knows it in time.
+    """
 
     features: FloatArray
+    delta_post: FloatArray
     sex: npt.NDArray[np.str_]
     age: FloatArray
+    race_eth: npt.NDArray[np.str_]
     contaminated: BoolArray
     fraction: FloatArray
     fluid: npt.NDArray[np.str_]
@@ -63,21 +74,23 @@ class Panels:
         context: dict[str, npt.NDArray[np.object_] | FloatArray] = {
             "sex": self.sex.astype(np.object_),
             "age": self.age,
+            "race_eth": self.race_eth.astype(np.object_),
         }
         return Rows(numeric=cast_to_served(self.features, "FP32"), context=context)
 
     def write_csv(self, path: Path) -> None:
         """Features, context and the truth (column `TARGET`); missing deltas are empty cells."""
         decimals = (*DECIMALS, *DECIMALS)
+        context = zip(self.sex, self.age, self.race_eth, strict=True)
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow([*FEATURES, "sex", "age", TARGET])
-            for row, sex, age, label in zip(self.features, self.sex, self.age, self.labels, strict=True):
+            writer.writerow([*FEATURES, *CONTEXT, TARGET])
+            for row, (sex, age, race), label in zip(self.features, context, self.labels, strict=True):
                 cells = [
                     "" if np.isnan(value) else f"{value:.{places}f}"
                     for value, places in zip(row, decimals, strict=True)
                 ]
-                writer.writerow([*cells, sex, f"{age:.0f}", label])
+                writer.writerow([*cells, sex, f"{age:.0f}", race, label])
 
     @property
     def labels(self) -> npt.NDArray[np.str_]:
@@ -85,83 +98,141 @@ class Panels:
         return np.where(self.contaminated, CONTAMINATED, CLEAN)
 
 
+def concatenate(parts: Sequence[Panels]) -> Panels:
+    """Panels one after the other."""
+    columns = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Panels)
+    }
+    return Panels(**columns)
+
+
 def simulate(
     n: int,
     seed: int = 0,
     *,
-    contamination: float = 0.03,
-    fluids: Mapping[str, float] | None = None,
-    without_prior: float = 0.1,
+    laboratory: Laboratory = FORMER,
+    contamination: float | Mapping[str, float] = CONTAMINATION,
+    fluids: Mapping[str, float] = USUAL_FLUIDS,
+    without_prior: float = WITHOUT_PRIOR,
     shift: Mapping[str, float] | None = None,
+    spread: float = 1.0,
 ) -> Panels:
-    """Draw n panels; the same arguments give the same panels.
+    """Draw n panels from figures; the same arguments give the same panels.
 
     Parameters
     ----------
-    contamination : share of contaminated panels
-    fluids : weights by name in `recipes.bmp_figures.FLUIDS` (default: saline 4, lactated Ringer's 1)
+    laboratory : the people, and who measured them
+    contamination : share of contaminated panels, of all or by sex
+    fluids : weights by name in `recipes.bmp_figures.FLUIDS`
     without_prior : share of panels of people never seen before, whose deltas are missing
-    shift : by analyte, added to every blood value before rounding, as a new instrument would
+    shift : by analyte, added to every blood value before rounding, but not to the prior panel
+    spread : times the usual spread of the log-ratios
 
     >>> panels = simulate(1000, seed=1)
     >>> panels.features.shape, bool(panels.contaminated.mean() < 0.1)
     ((1000, 16), True)
     """
     rng = np.random.default_rng(seed)
-    sex, age, blood = _people(rng, n)
-    ratios = _log_ratios(rng, n)
-    prior = _reported(blood / np.exp(ratios))
+    people = _people(rng, n, laboratory)
+    ratios = spread * _log_ratios(rng, n)
+    return draw_panels(
+        rng,
+        people,
+        ratios,
+        contamination=contamination,
+        fluids=fluids,
+        without_prior=without_prior,
+        shift=shift,
+    )
+
+
+def draw_panels(
+    rng: np.random.Generator,
+    people: People,
+    ratios: FloatArray,
+    *,
+    contamination: float | Mapping[str, float] = CONTAMINATION,
+    fluids: Mapping[str, float] = USUAL_FLUIDS,
+    without_prior: float = WITHOUT_PRIOR,
+    shift: Mapping[str, float] | None = None,
+) -> Panels:
+    """A panel each of some people, as `simulate` does.
+
+    Parameters
+    ----------
+    ratios : log(current / prior) and log(next / current), (n, 16)
+    """
+    n = len(people)
+    blood = people.blood.copy()
+    prior, after = reported(blood / np.exp(ratios[:, :8])), reported(blood * np.exp(ratios[:, 8:]))
     for analyte, offset in (shift or {}).items():
         blood[:, ANALYTES.index(analyte)] += offset
-    contaminated = rng.random(n) < contamination
-    fluid, fraction = _contamination(rng, contaminated, fluids or {"NS": 4, "LR": 1})
-    composition = np.array([FLUIDS.get(name, (0.0,) * len(ANALYTES)) for name in fluid.tolist()]).reshape(
-        n, -1
-    )
-    current = _reported(blood + fraction[:, None] * (composition - blood))
-    deltas = _reported(current - prior)
+    contaminated = rng.random(n) < _rates(contamination, people)
+    fluid, fraction = _contamination(rng, contaminated, fluids)
+    composition = np.array([FLUIDS.get(name, (0.0,) * len(ANALYTES)) for name in fluid.tolist()])
+    current = reported(blood + fraction[:, None] * (composition.reshape(n, -1) - blood))
+    deltas = reported(current - prior)
     deltas[rng.random(n) < without_prior] = np.nan
-    return Panels(np.hstack([current, deltas]), sex, age, contaminated, fraction, fluid)
+    return Panels(
+        features=np.hstack([current, deltas]),
+        delta_post=reported(after - current),
+        sex=people.sex,
+        age=people.age,
+        race_eth=people.race_eth,
+        contaminated=contaminated,
+        fraction=fraction,
+        fluid=fluid,
+    )
 
 
-def _people(rng: np.random.Generator, n: int) -> tuple[npt.NDArray[np.str_], FloatArray, FloatArray]:
-    """Sex, age and what is in the blood."""
-    groups = list(SHARES)
-    shares = np.array([SHARES[group] for group in groups])
-    drawn = rng.choice(len(groups), size=n, p=shares / shares.sum())
+def reported(values: FloatArray) -> FloatArray:
+    """Analytes (n, 8), rounded as laboratories report them."""
+    return np.column_stack([np.round(values[:, j], places) for j, places in enumerate(DECIMALS)])
+
+
+def _people(rng: np.random.Generator, n: int, laboratory: Laboratory) -> People:
+    groups = list(laboratory.shares)
+    drawn = _choice(rng, [laboratory.shares[group] for group in groups], n)
     edges = np.array([YOUNGEST, *AGE_BANDS, OLDEST + 1])
     bands = np.array([band for _, band in groups])[drawn]
     age = np.floor(edges[bands] + rng.random(n) * (edges[bands + 1] - edges[bands]))
-    normal = rng.standard_normal((n, len(ANALYTES))) @ _root(LOG_CORRELATION).T
-    means = np.array([LOG_MEANS[group] for group in groups])[drawn]
-    spreads = np.array([LOG_SDS[group] for group in groups])[drawn]
-    blood: FloatArray = np.exp(means + spreads * normal)
-    return np.array([sex for sex, _ in groups])[drawn], age, blood
+    normal = rng.standard_normal((n, len(ANALYTES))) @ _root(laboratory.log_correlation).T
+    means = np.array([laboratory.log_means[group] for group in groups])[drawn]
+    spreads = np.array([laboratory.log_sds[group] for group in groups])[drawn]
+    races = np.array(RACES)[_choice(rng, RACE_SHARES, n)]
+    sexes = np.array([sex for sex, _ in groups])[drawn]
+    return People(sexes, age, races, np.exp(means + spreads * normal))
+
+
+def _choice(rng: np.random.Generator, weights: Sequence[float], n: int) -> IntArray:
+    shares = np.array(weights, np.float64)
+    return rng.choice(len(shares), size=n, p=shares / shares.sum())
 
 
 def _log_ratios(rng: np.random.Generator, n: int) -> FloatArray:
-    """log(current / prior), multivariate t with the SDs and correlations of inpatient pairs."""
-    normal = rng.standard_normal((n, len(ANALYTES))) @ _root(RATIO_CORRELATION).T
+    """Multivariate t with the SDs and correlations of inpatient panels that follow one another."""
+    normal = rng.standard_normal((n, len(RATIO_SDS))) @ _root(RATIO_CORRELATION).T
     width = np.sqrt((_TAIL_DEGREES - 2) / rng.chisquare(_TAIL_DEGREES, n))
     ratios: FloatArray = np.array(RATIO_SDS) * normal * width[:, None]
     return ratios
+
+
+def _rates(contamination: float | Mapping[str, float], people: People) -> FloatArray:
+    if isinstance(contamination, Mapping):
+        return np.array([contamination[sex] for sex in people.sex.tolist()], np.float64)
+    return np.full(len(people), contamination)
 
 
 def _contamination(
     rng: np.random.Generator, contaminated: BoolArray, fluids: Mapping[str, float]
 ) -> tuple[npt.NDArray[np.str_], FloatArray]:
     n = len(contaminated)
-    weights = np.array(list(fluids.values()), np.float64)
-    names = rng.choice(list(fluids), size=n, p=weights / weights.sum())
+    names = np.array(list(fluids))[_choice(rng, list(fluids.values()), n)]
     fraction = np.minimum(rng.beta(1, 5, n) + 0.10, 0.8)
     return np.where(contaminated, names, ""), np.where(contaminated, fraction, 0.0)
 
 
-def _reported(values: FloatArray) -> FloatArray:
-    return np.column_stack([np.round(values[:, j], places) for j, places in enumerate(DECIMALS)])
-
-
-def _root(lower: tuple[tuple[float, ...], ...]) -> FloatArray:
+def _root(lower: Triangle) -> FloatArray:
     """Square root of the correlation matrix whose lower triangle is given."""
     matrix = np.eye(len(lower) + 1)
     for row, values in enumerate(lower, start=1):

@@ -17,6 +17,7 @@ COMMANDS = {
     "models": "Deploy, promote, roll back and retire versions, and list them.",
     "monitors": "Show and change how a model is watched.",
     "status": "One look at what runs: who answers, who lags behind, what alerts.",
+    "replay": "Send a CSV file through Kafka in its own time, and print what the monitors found.",
     "audit": "Recount the log: every request has one outcome, every window its figures; say what differs.",
     "train": "Train a recipe and pack its model as a bundle.",
     "bundle": "Pack an ONNX model and a reference CSV as a bundle.",

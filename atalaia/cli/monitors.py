@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from atalaia.alerts import rfc3339
 from atalaia.bundles.folder import Bundle
 from atalaia.deployments import current_primary
 from atalaia.errors import AtalaiaError, BundleError
@@ -21,6 +22,7 @@ from atalaia.records import ModelRecord, MonitorChange
 from atalaia.settings import KafkaSettings, load
 from atalaia.stream.changes import in_force, overlay_of, put_change, read_record
 from atalaia.stream.deploy import read_bundle_records
+from atalaia.windows import Window
 
 app = typer.Typer(
     name="monitors",
@@ -84,6 +86,60 @@ def put(
     since = told["since"]
     text = f"in force from position {since['position']} of observations on" if changed else "nothing changed"
     Console(stderr=True, highlight=False).print(f"{model}: {text}, settings {told['digest']}", soft_wrap=True)
+
+
+@app.command("rebaseline")
+def rebaseline(
+    model: _Model,
+    *,
+    window: Annotated[
+        str | None, typer.Option(help="Event times START/END; else the last closed drift windows.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Rows of a CSV file instead of the stream's.", dir_okay=False)
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the file; else the bundles' store.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Hold the primary's drift against rows of the stream, or of a file, not its bundle's reference."""
+    settings = load()
+    record = read_record(settings.kafka, model)
+    bundle = open_primary(settings.kafka, record)
+    needed = check(overlay_of(record), bundle).drift.minimum_reference_rows
+    from atalaia.cli import rebaselining  # noqa: PLC0415 - needs the extra that `check` has found
+
+    if csv is not None:
+        if window is not None:
+            raise typer.BadParameter("--window and --csv exclude each other")
+        reference, source = rebaselining.of_csv(bundle, csv), str(csv)
+    else:
+        chosen = _window(window)
+        if chosen is None:
+            results = rebaselining.read_results(settings.kafka)
+            chosen = rebaselining.last_windows(results, bundle, rows=needed)
+        reference = rebaselining.of_stream(settings.kafka, bundle, chosen)
+        source = f"{rfc3339(chosen.start_ms)}/{rfc3339(chosen.end_ms)}"
+    file = rebaselining.store(reference, bundle, settings, out)
+    put_change(settings.kafka, MonitorChange(model, overlay_of(record), _now(), file))
+    told = answer(read_record(settings.kafka, model), bundle) | {"rows": reference.rows, "source": source}
+    console = Console(stderr=True, highlight=False)
+    if reference.rows < needed:
+        console.print(f"{reference.rows:,} rows are fewer than {needed:,}: drift is told without a verdict")
+    if as_json:
+        typer.echo(orjson.dumps(told).decode())
+        return
+    position = told["since"]["position"]
+    text = f"{model}: {reference.rows:,} rows of {source} are the reference from position {position} on"
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _window(text: str | None) -> Window | None:
+    from atalaia.cli.rebaselining import read_window  # noqa: PLC0415
+
+    try:
+        return None if text is None else read_window(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--window") from error
 
 
 def open_primary(kafka: KafkaSettings, record: ModelRecord) -> Bundle:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from atalaia.runtime.machine import Addresses, Machine
+from atalaia.runtime.services import KNOWN, present
 from atalaia.settings import Settings, load
 from atalaia.stream.admin import create_topics
 from atalaia.stream.deploy import deploy
@@ -41,7 +42,7 @@ def up(
         bool, typer.Option("--json", help="Print the addresses as one line of JSON when ready.")
     ] = False,
 ) -> None:
-    """Run Kafka, Redis, gateway and scorer on this machine until Ctrl-C or SIGTERM."""
+    """Run Kafka, Redis and all services on this machine until Ctrl-C or SIGTERM."""
     folder = state_dir or platformdirs.user_state_path("atalaia")
     _run(load(), folder, model or [], Console(stderr=True, highlight=False), as_json=as_json)
 
@@ -53,12 +54,24 @@ def prepare_stream(settings: Settings, bundles: Sequence[Path] = ()) -> None:
         deploy(bundle, settings=settings)
 
 
+def _say_what_is_missing(services: Sequence[str], console: Console) -> None:
+    missing = [name for name in KNOWN if name not in services]
+    if missing:
+        text = (
+            f"Without {', '.join(missing)}, whose libraries are not installed: pip install 'atalaia[watch]'"
+        )
+        console.print(text, markup=False, soft_wrap=True)
+
+
 def _run(settings: Settings, folder: Path, bundles: list[Path], console: Console, *, as_json: bool) -> None:
+    services = present()
+    _say_what_is_missing(services, console)
     with contextlib.ExitStack() as on_screen:
         status = on_screen.enter_context(console.status("Starting ..."))
         machine = Machine(
             settings,
             folder,
+            services=services,
             prepare=lambda resolved: prepare_stream(resolved, bundles),
             report=lambda line: console.print(line, markup=False, soft_wrap=True),
             progress=lambda name: status.update(f"Fetching Kafka with Maven, once: {name}"),

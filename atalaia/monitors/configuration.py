@@ -12,6 +12,7 @@ import msgspec
 
 from atalaia.durations import parse_duration
 from atalaia.errors import SettingsError
+from atalaia.windows import LastRows, TimeWindows, WindowDefinition
 
 Duration = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)?(ms|s|m|h|d)$")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -56,6 +57,19 @@ class Windows(_Table, frozen=True, kw_only=True):
     def lateness_ms(self) -> int:
         """How long a window waits for rows."""
         return milliseconds(self.lateness)
+
+    @property
+    def definition(self) -> WindowDefinition:
+        """Which panes make which windows.
+
+        Raises
+        ------
+        ValueError
+            where pane, step and window do not fit each other.
+        """
+        if self.last_rows is not None:
+            return LastRows(count=self.last_rows, pane_ms=self.pane_ms)
+        return TimeWindows(size_ms=self.window_ms, step_ms=self.step_ms, pane_ms=self.pane_ms)
 
 
 class DetectorSettings(_Table, frozen=True, kw_only=True):

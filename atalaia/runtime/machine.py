@@ -16,7 +16,7 @@ from atalaia.runtime.java import find_java
 from atalaia.runtime.ports import claim_port
 from atalaia.runtime.probes import answers_redis, ask_kafka
 from atalaia.runtime.processes import ProcessSpec, Report
-from atalaia.runtime.services import Service
+from atalaia.runtime.services import KNOWN, MONITORS, Service
 from atalaia.runtime.supervisor import Supervisor, silent
 from atalaia.settings import Settings
 
@@ -40,7 +40,7 @@ class Machine:
     ----------
     settings : what is given (a Kafka, a Redis, ports); a port of 0 becomes a free one
     state_dir : data, logs and deployed bundles; the same folder goes on with the same data
-    services : those to start, of ``gateway`` and ``scorer``
+    services : those to start, of `atalaia.runtime.services.KNOWN`
     scorers : how many replicas of the scorer, named ``scorer-0`` and on
     prepare : called with the resolved settings when Kafka and Redis are ready, before the services start:
         the place to create topics and deploy models
@@ -59,9 +59,9 @@ class Machine:
         report: Report = silent,
         progress: Progress = silent,
     ) -> None:
-        unknown = set(services) - {"gateway", "scorer"}
+        unknown = set(services) - set(KNOWN)
         if unknown:
-            raise ValueError(f"unknown services {sorted(unknown)}; those of a machine are gateway and scorer")
+            raise ValueError(f"unknown services {sorted(unknown)}; those of a machine are {', '.join(KNOWN)}")
         self.state_dir = state_dir.expanduser().resolve()
         self.settings = settings
         self._services = services
@@ -112,6 +112,7 @@ class Machine:
         if "gateway" in self._services:
             members.append(services.gateway(self.settings))
         members += [services.scorer(self.settings, replica) for replica in range(self._scorers)]
+        members += [services.monitor(self.settings, name, 0) for name in MONITORS if name in self._services]
         self.supervisor.start(*(self._known(member) for member in members))
 
     def close(self) -> None:
@@ -136,6 +137,12 @@ class Machine:
     def add_scorer(self, replica: int) -> str:
         """Run one more scorer, ready or not; its name. `supervisor.wait_ready` waits for it."""
         member = services.scorer(self.settings, replica)
+        self.supervisor.add(self._known(member))
+        return member.process.name
+
+    def add_worker(self, service: str, worker: int) -> str:
+        """Run one more worker of a service that keeps monitors, ready or not; its name."""
+        member = services.monitor(self.settings, service, worker)
         self.supervisor.add(self._known(member))
         return member.process.name
 

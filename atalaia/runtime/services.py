@@ -1,5 +1,6 @@
 """The services as processes: how each is called, and how it is told its settings."""
 
+import importlib.util
 import json
 import os
 import sys
@@ -9,7 +10,12 @@ from dataclasses import dataclass
 from atalaia.runtime.ports import claim_port
 from atalaia.runtime.probes import answers_http
 from atalaia.runtime.processes import ProcessSpec
-from atalaia.settings import GatewaySettings, ScorerSettings, Settings
+from atalaia.settings import GatewaySettings, MonitorServiceSettings, ScorerSettings, Settings
+
+MONITORS = ("drift", "fairness", "alerts")
+"""The services that keep monitors; each is a group of workers."""
+KNOWN = ("gateway", "scorer", *MONITORS)
+"""All services of a machine."""
 
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised here, not bound
 
@@ -54,6 +60,29 @@ def scorer(settings: Settings, replica: int) -> Service:
         probe=lambda: answers_http(f"{url}/readyz"),
     )
     return Service(process, f"{url}/metrics", "scorer" if replica == 0 else f"scorer-{replica}")
+
+
+def monitor(settings: Settings, service: str, worker: int) -> Service:
+    """One worker of a service that keeps monitors, with a port of its own: the first's plus its number."""
+    own: MonitorServiceSettings = getattr(settings, service)
+    setting = f"ATALAIA_{service.upper()}__METRICS_PORT"
+    port = claim_port(own.metrics_port and own.metrics_port + worker, setting=setting, host=own.metrics_host)
+    resolved = own.model_copy(update={"worker": worker, "metrics_port": port})
+    url = _url(own.metrics_host, port)
+    process = ProcessSpec(
+        name=f"{service}-{worker}",
+        command=[sys.executable, "-m", f"services.{service}"],
+        environment=environment_of(settings.model_copy(update={service: resolved})),
+        probe=lambda: answers_http(f"{url}/readyz"),
+    )
+    return Service(process, f"{url}/metrics", service if worker == 0 else f"{service}-{worker}")
+
+
+def present() -> tuple[str, ...]:
+    """The services that can run here, in the order of `KNOWN`: monitors need the libraries of ``watch``."""
+    found = [name for name in KNOWN if importlib.util.find_spec(f"services.{name}.__main__") is not None]
+    watching = importlib.util.find_spec("faust") is not None
+    return tuple(name for name in found if watching or name not in MONITORS)
 
 
 def gateway_url(settings: GatewaySettings) -> str:

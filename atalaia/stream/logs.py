@@ -1,6 +1,6 @@
 """Reading a topic that serves as a table, from its beginning."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -21,11 +21,17 @@ class LogReader:
     Parameters
     ----------
     topics : read whole, without a group
+    only : of them, these partitions alone; all where None
     timeout_seconds : how long Kafka may take to name the partitions
     """
 
     def __init__(
-        self, kafka: KafkaSettings, topics: tuple[Topic, ...], *, timeout_seconds: float = 10.0
+        self,
+        kafka: KafkaSettings,
+        topics: tuple[Topic, ...],
+        *,
+        only: Container[int] | None = None,
+        timeout_seconds: float = 10.0,
     ) -> None:
         self._consumer = consumer(kafka, **{"enable.partition.eof": True, "auto.offset.reset": "earliest"})
         names = [kafka.topic_prefix + topic.name for topic in topics]
@@ -36,6 +42,7 @@ class LogReader:
                 for partition in self._consumer.list_topics(name, timeout=timeout_seconds)
                 .topics[name]
                 .partitions
+                if only is None or partition in only
             ]
         except KafkaException as error:
             self._consumer.close()

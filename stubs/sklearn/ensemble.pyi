@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ class HistGradientBoostingClassifier:
         learning_rate: float = ...,
         max_iter: int = ...,
         max_leaf_nodes: int = ...,
+        monotonic_cst: Sequence[int] | None = ...,
         early_stopping: bool = ...,
         random_state: int | None = ...,
     ) -> None: ...

@@ -31,7 +31,6 @@ class TrafficState(msgspec.Struct, frozen=True):
     begun: int
     models: dict[str, ModelState]
     unreadable: int
-    lost: int
 
 
 class TrafficMonitor:
@@ -58,14 +57,13 @@ class TrafficMonitor:
         self._seen = Watermark(tolerance_ms=0, expected=range(REQUESTS.partitions))
         self._begun = 0
         self._unreadable = 0
-        self._lost = 0
 
     def restore(self, metadata: bytes, panes: Mapping[bytes, bytes]) -> None:
         """Go on from stored state."""
         del panes
         state = msgspec.msgpack.decode(metadata, type=TrafficState)
         self._recorded_ms, self._begun = state.recorded_ms, state.begun
-        self._unreadable, self._lost = state.unreadable, state.lost
+        self._unreadable = state.unreadable
         self._seen.restore(state.seen)
         self._models = {}
         for name, entry in state.models.items():
@@ -78,8 +76,7 @@ class TrafficMonitor:
 
     def lose(self, topic: Topic, first: int, end: int) -> None:
         """Rows may have been among them: silence is counted from the next ones on."""
-        del topic
-        self._lost += end - first
+        del topic, first, end
         for model in self._models.values():
             model.lose()
 
@@ -109,7 +106,6 @@ class TrafficMonitor:
             "late_rows": late,
             "ahead_rows": ahead,
             "unreadable_messages": {(): self._unreadable},
-            "lost_messages": {(): self._lost},
         }
 
     def _take(self, passing: Passing) -> list[AlertEvent]:
@@ -158,9 +154,7 @@ class TrafficMonitor:
 
     def _encoded(self) -> bytes:
         models = {name: model.snapshot() for name, model in self._models.items()}
-        state = TrafficState(
-            self._recorded_ms, self._seen.snapshot(), self._begun, models, self._unreadable, self._lost
-        )
+        state = TrafficState(self._recorded_ms, self._seen.snapshot(), self._begun, models, self._unreadable)
         return msgspec.msgpack.encode(state)
 
 

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from atalaia.alerts import AlertEvent
+from atalaia.monitors.drift.reference import StreamReference
 from atalaia.records import MonitorChange, Observation, SourceRange
 from atalaia.settings import load
 from atalaia.state.fence import Fence, Step, Unit
@@ -68,6 +69,35 @@ def test_a_deployment_goes_on_with_what_was_set(shell: Shell, tmp_path: Path) ->
     shell.json("models", "deploy", str(numeric_bundle(tmp_path / "panel-2", version="2").folder))
     shown = shell.json("monitors", "show", "panel")
     assert (shown["version"], shown["settings"]["drift"]["window"]) == ("2", "30m")
+
+
+def test_a_reference_of_rows_of_the_stream_or_of_a_file_lies_in_band(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATALAIA_BUNDLES__STORE", str(tmp_path / "store"))
+    bundle = numeric_bundle(tmp_path / "panel")
+    shell.json("models", "deploy", str(bundle.folder))
+    shell.json("monitors", "set", "panel", "drift.effect=0.1")
+    names = [feature.name for feature in bundle.manifest.features]
+    lines = [",".join(names), *(",".join(["0.5"] * len(names)) for _ in range(20))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    told = shell.json("monitors", "rebaseline", "panel", "--csv", str(tmp_path / "rows.csv"))
+    assert told["rows"] == 20
+    assert told["set"] == {"drift": {"effect": 0.1}}
+    change = changes()[-1][2]
+    assert change.reference is not None
+    assert change.reference.location.startswith(str(tmp_path / "store" / "panel" / "references"))
+    reference = StreamReference.from_bytes(Path(change.reference.location).read_bytes())
+    assert reference.columns.keys() >= {*names, "score", "applicability", "abstained"}
+    # What is set later keeps the reference.
+    assert shell.json("monitors", "set", "panel", "drift.q=0.02")["reference"] == told["reference"]
+
+    assert shell.run("monitors", "rebaseline", "panel").status == 1
+    assert "hold 0 rows" in shell.err
+    window = "2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"
+    assert shell.run("monitors", "rebaseline", "panel", "--window", window).status == 1
+    assert "has no row as primary" in shell.err
+    assert shell.run("monitors", "rebaseline", "panel", "--window", "now").status == 2
 
 
 def test_status_tells_lags_from_fences_alerts_and_what_is_stuck(

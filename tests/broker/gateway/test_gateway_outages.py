@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from atalaia.labels import read_labels
 from atalaia.runtime import kafka as kafka_runtime
 from atalaia.runtime.jars import fetch_jars
 from atalaia.runtime.java import find_java
@@ -17,6 +18,8 @@ from atalaia.runtime.ports import free_port
 from atalaia.settings import KafkaSettings, Settings
 from atalaia.stream.admin import create_topics
 from atalaia.stream.deploy import deploy
+from atalaia.stream.logs import LogReader
+from atalaia.topics import LABELS
 from tests.broker.gateway import processes
 from tests.broker.gateway.conftest import environment_of
 
@@ -145,3 +148,50 @@ def test_a_gateway_finds_kafka_loses_it_and_finds_it_again(
                 what="an answer after a restart",
                 seconds=60,
             )
+
+
+@pytest.mark.timeout(240)
+def test_labels_are_refused_without_kafka_and_none_that_was_accepted_is_lost(
+    broker: Broker, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    settings = Settings(kafka=KafkaSettings(bootstrap_servers=broker.servers))
+    create_topics(settings.kafka)
+    deploy(bundles["panel"], settings=settings)
+    environment = environment_of(settings) | {"ATALAIA_GATEWAY__DEADLINE": "2s"}
+    accepted: set[str] = set()
+    statuses: list[int] = []
+
+    with (
+        processes.gateway(tmp_path, environment) as gateway,
+        httpx.Client(base_url=gateway.url, timeout=15) as client,
+    ):
+
+        def post() -> bool:
+            name = f"label-{len(statuses)}"
+            answer = client.post("/labels", json={"id": name, "label": 3})
+            statuses.append(answer.status_code)
+            if answer.status_code == 202:
+                accepted.add(name)
+            else:
+                assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+                assert int(answer.headers["retry-after"]) > 0
+            return answer.status_code == 202
+
+        for _ in range(50):
+            assert post()
+        broker.kill()
+        assert not post()
+        processes.wait_until(lambda: not post(), what="refusing", seconds=10)
+        broker.start()
+        processes.wait_until(post, what="a label accepted after a restart", seconds=60)
+        for _ in range(50):
+            post()
+    with LogReader(settings.kafka, (LABELS,)) as reader:
+        kept = [
+            name
+            for message in reader.read_to_end()
+            if not message.headers()
+            for name in read_labels(message.value() or b"", written_ms=0).ids
+        ]
+    assert accepted <= set(kept)
+    assert len(accepted) > 50

@@ -18,6 +18,7 @@ from atalaia.runtime.probes import answers_http
 
 pytestmark = pytest.mark.broker
 
+OTHERS = ("scorer", "drift", "fairness", "alerts")
 MAIN = "import sys; from atalaia.cli import main; sys.exit(main())"
 STAND_IN = """
 import http.server
@@ -34,7 +35,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", {port}), Handler).serve_forever()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name, port in {"gateway": "load().gateway.port", "scorer": "load().scorer.metrics_port"}.items():
+    ports = {"gateway": "load().gateway.port"} | {name: f"load().{name}.metrics_port" for name in OTHERS}
+    for name, port in ports.items():
         service = tmp_path / "services" / name
         service.mkdir(parents=True)
         (service / "__main__.py").write_text(STAND_IN.format(port=port))
@@ -47,7 +49,8 @@ def folder(tmp_path: Path) -> Path:
 def environment() -> dict[str, str]:
     root = Path(__file__).parents[3]
     ours = {name: value for name, value in os.environ.items() if not name.startswith("ATALAIA_")}
-    ports = ("KAFKA__PORT", "KAFKA__CONTROLLER_PORT", "REDIS__PORT", "GATEWAY__PORT", "SCORER__METRICS_PORT")
+    ports = ["KAFKA__PORT", "KAFKA__CONTROLLER_PORT", "REDIS__PORT", "GATEWAY__PORT"]
+    ports += [f"{name.upper()}__METRICS_PORT" for name in OTHERS]
     return ours | {"PYTHONPATH": str(root)} | {f"ATALAIA_{name}": "0" for name in ports}
 
 
@@ -82,12 +85,13 @@ def test_up_tells_its_addresses_in_one_line_restarts_what_dies_and_leaves_nothin
     told = json.loads(first_line(up))
     assert time.monotonic() - began < 15, (folder / "stderr").read_text()
     assert set(told) == {"gateway", "kafka", "redis", "metrics"}
-    assert set(told["metrics"]) == {"gateway", "scorer"}
+    assert set(told["metrics"]) == {"gateway", *OTHERS}
     assert all(answers_http(url) for url in told["metrics"].values())
 
     descendants = psutil.Process(up.pid).children(recursive=True)
     commands = {" ".join(process.cmdline()): process for process in descendants}
-    for wanted in ("kafka.Kafka", "redis-server", "-m services.gateway", "-m services.scorer"):
+    ours = [f"-m services.{name}" for name in ("gateway", *OTHERS)]
+    for wanted in ("kafka.Kafka", "redis-server", *ours):
         assert any(wanted in command for command in commands), wanted
     victim = next(process for command, process in commands.items() if "services.scorer" in command)
     victim.kill()

@@ -60,7 +60,7 @@ class Bundles:
             features=(Feature("a"),),
             monitors=self.tables[model, version],
         )
-        return Watched(manifest, cast(Reference, _NO_REFERENCE), digest)
+        return Watched(manifest, cast("Reference", _NO_REFERENCE), digest)
 
     def reference(self, change: MonitorChange) -> bytes | None:  # noqa: ARG002
         raise AssertionError("traffic has no reference")

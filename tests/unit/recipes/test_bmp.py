@@ -1,6 +1,5 @@
-"""The recipe that needs no download."""
+"""The recipe of metabolic panels, simulated and of real people."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,14 @@ import pytest
 
 from atalaia.bundles.folder import Bundle
 from atalaia.bundles.predictor import Predictor
-from recipes import bmp, bmp_figures
-from recipes.bmp_panels import simulate
+from atalaia.errors import BundleError
+from atalaia.monitors.checks import check_settings
+from atalaia.monitors.configuration import monitor_settings
+from recipes import bmp, bmp_card
+from recipes.bmp_panels import Panels
+from recipes.bmp_rules import RetrospectiveRule, real_time_rule
+from recipes.bmp_sources import Source, source_of
+from tests.unit.recipes.marks import DATA_DIR, needs_data
 
 
 @pytest.fixture(scope="module")
@@ -17,82 +22,81 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return bmp.train(tmp_path_factory.mktemp("bmp") / "bundle")
 
 
-def test_the_same_arguments_give_the_same_panels() -> None:
-    one, two = simulate(500, seed=3), simulate(500, seed=3)
-    assert np.array_equal(one.features, two.features, equal_nan=True)
-    assert np.array_equal(one.contaminated, two.contaminated)
-    assert not np.array_equal(one.features, simulate(500, seed=4).features, equal_nan=True)
+@pytest.fixture(scope="module")
+def real_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return bmp.train(tmp_path_factory.mktemp("bmp") / "bundle", data_dir=DATA_DIR)
 
 
-def test_panels_have_the_figures_they_are_drawn_from() -> None:
-    panels = simulate(60_000, seed=1, contamination=0.0, without_prior=0.0)
-    group = (panels.sex == "F") & (panels.age >= 50) & (panels.age < 70)
-    assert group.mean() == pytest.approx(bmp_figures.SHARES["F", 2], abs=0.006)
-    logs = np.log(panels.features[group, :8])
-    assert logs.mean(axis=0) == pytest.approx(bmp_figures.LOG_MEANS["F", 2], abs=0.015)
-    assert logs.std(axis=0) == pytest.approx(bmp_figures.LOG_SDS["F", 2], rel=0.05)
-    correlation = np.asarray(np.corrcoef(logs.T))
-    assert correlation[1, 0] == pytest.approx(bmp_figures.LOG_CORRELATION[0][0], abs=0.04)
-    ratios = np.log(panels.features[:, :8] / (panels.features[:, :8] - panels.features[:, 8:]))
-    assert ratios.std(axis=0) == pytest.approx(bmp_figures.RATIO_SDS, rel=0.06)
-    assert panels.age.min() == 18
-    assert panels.age.max() == 85
+def _flagged(bundle: Bundle, panels: Panels) -> np.ndarray:
+    return np.asarray(Predictor(bundle).predict(panels.rows()).label == 1)
 
 
-def test_contamination_moves_the_sample_towards_the_fluid() -> None:
-    clean, mixed = (
-        simulate(4000, seed=2, contamination=share, fluids={"NS": 1.0}).features for share in (0.0, 1.0)
-    )
-    sodium, chloride, potassium = ((mixed - clean)[:, column].mean() for column in (0, 1, 2))
-    assert sodium > 2
-    assert chloride > 8
-    assert potassium < -0.7
+def _beats_the_rules(bundle: Bundle, source: Source) -> None:
+    """On panels drawn for this test alone."""
+    panels = source.stationary(60_000, seed=99)
+    rules = real_time_rule(panels) | RetrospectiveRule.fit(source.training(60_000, seed=98))(panels)
+    flagged = _flagged(bundle, panels)
+    truth = panels.contaminated
+    assert flagged[truth].mean() > rules[truth].mean() + 0.2
+    assert flagged[truth].mean() > 0.75
+    assert truth[flagged].mean() >= truth[rules].mean()
+    small = truth & (panels.fraction < 0.2)
+    assert flagged[small].mean() > rules[small].mean() + 0.2
 
 
-def test_shares_of_contaminated_and_first_panels_are_as_asked() -> None:
-    panels = simulate(40_000, seed=5, contamination=0.2, without_prior=0.3)
-    assert panels.contaminated.mean() == pytest.approx(0.2, abs=0.01)
-    assert np.isnan(panels.features[:, 8:]).all(axis=1).mean() == pytest.approx(0.3, abs=0.01)
-    assert panels.fraction[panels.contaminated].min() >= 0.1
-    assert panels.fraction.max() <= 0.8
+def test_the_bundle_beats_the_rules(bundle: Bundle) -> None:
+    Predictor(bundle).self_test()
+    _beats_the_rules(bundle, source_of(None))
 
 
-def test_values_are_rounded_as_reported() -> None:
-    features = simulate(1000, seed=6).features
-    for column, places in enumerate((*bmp_figures.DECIMALS, *bmp_figures.DECIMALS)):
-        scaled = features[:, column] * 10**places
-        assert np.nanmax(np.abs(scaled - np.round(scaled))) < 1e-6
+@pytest.mark.data
+@needs_data
+def test_the_bundle_of_real_panels_beats_the_rules(real_bundle: Bundle) -> None:
+    Predictor(real_bundle).self_test()
+    assert len(real_bundle.reference) >= 2000
+    _beats_the_rules(real_bundle, source_of(DATA_DIR))
 
 
-def test_a_shift_moves_one_analyte() -> None:
-    plain, moved = (simulate(2000, seed=7, shift=shift).features for shift in ({}, {"chloride": 3.0}))
-    assert (moved - plain)[:, 1].mean() == pytest.approx(3.0, abs=0.2)
-    assert np.array_equal(moved[:, [0, 2, 3, 4]], plain[:, [0, 2, 3, 4]])
+@pytest.mark.data
+@needs_data
+def test_the_card_of_real_panels_tells_where_they_are_from(real_bundle: Bundle) -> None:
+    card = real_bundle.read_card()
+    assert "NHANES 2001-2018" in card
+    assert "two of three triples" in card
+    assert "| either rule | 0.4" in card
 
 
-def test_the_bundle_answers_simulated_panels_better_than_the_rule(bundle: Bundle) -> None:
-    predictor = Predictor(bundle)
-    predictor.self_test()
-    panels = simulate(30_000, seed=99)
-    said = predictor.predict(panels.rows())
-    assert said.label is not None
-    flagged = said.label == 1
-    ruled = bmp.rule_of_thumb(panels)
-    assert flagged[panels.contaminated].mean() > 0.88 > ruled[panels.contaminated].mean()
-    assert panels.contaminated[flagged].mean() > 0.9
-    assert panels.contaminated[ruled].mean() > 0.9
-    assert said.abstained[~panels.contaminated].mean() == pytest.approx(0.001, abs=0.0015)
+@pytest.mark.data
+@needs_data
+def test_saline_alone_gives_the_rules_their_known_figures() -> None:
+    source = source_of(DATA_DIR)
+    panels = source.stationary(60_000, seed=5, fluids={"NS": 1.0}, without_prior=0.0)
+    rules = real_time_rule(panels) | RetrospectiveRule.fit(source.training(60_000, seed=6))(panels)
+    truth, fraction = panels.contaminated, panels.fraction
+    assert rules[truth].mean() == pytest.approx(0.68, abs=0.07)
+    assert rules[truth & (fraction < 0.15)].mean() == pytest.approx(0.13, abs=0.1)
+    assert rules[truth & (fraction >= 0.2) & (fraction < 0.3)].mean() == pytest.approx(0.93, abs=0.06)
+    assert truth[rules].mean() > 0.98
+
+
+def test_few_good_rows_are_refused(bundle: Bundle) -> None:
+    said = Predictor(bundle).predict(source_of(None).stationary(30_000, seed=97).rows())
+    assert said.abstained.mean() == pytest.approx(0.001, abs=0.0015)
 
 
 def test_the_bundle_is_what_the_stream_needs(bundle: Bundle) -> None:
     manifest = bundle.manifest
     assert [feature.name for feature in manifest.features] == list(bmp.FEATURES)
     assert [feature.missing for feature in manifest.features] == [False] * 8 + [True] * 8
+    assert [column.name for column in manifest.context] == ["sex", "age", "race_eth"]
+    assert not any(column.required for column in manifest.context)
     assert manifest.context[1].bands == (30.0, 50.0, 70.0)
-    assert len(bundle.reference) == 10_000
+    assert manifest.positive_class == "contaminated"
+    check_settings(monitor_settings(manifest.monitors), manifest)
     card = bundle.read_card()
-    assert "rule of thumb" in card
+    assert "Beside the rules of thumb" in card
     assert "not for use in care" in card
+    assert "| Yang et al. (published) |  |  | .77 to .79 |" in card
 
 
 def test_training_again_makes_the_same_bundle(bundle: Bundle) -> None:
@@ -101,22 +105,15 @@ def test_training_again_makes_the_same_bundle(bundle: Bundle) -> None:
     assert bundle.folder.stat().st_ino == inode
 
 
-def test_csv_holds_what_the_panels_hold(tmp_path: Path) -> None:
-    panels = simulate(50, seed=8, contamination=0.5)
-    panels.write_csv(tmp_path / "panels.csv")
-    header, *lines = (tmp_path / "panels.csv").read_text().splitlines()
-    assert header.split(",") == [*bmp.FEATURES, "sex", "age", bmp.TARGET]
-    cells = [line.split(",") for line in lines]
-    values = np.array([[float(cell) if cell else np.nan for cell in row[:16]] for row in cells])
-    assert values == pytest.approx(panels.features, nan_ok=True)
-    assert [row[-1] for row in cells] == panels.labels.tolist()
+def test_a_data_folder_without_the_files_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"nhanes_bmp_2001_2018\.csv\.gz cannot be read .* simulated"):
+        bmp.train(tmp_path / "bundle", data_dir=tmp_path)
 
 
-@pytest.mark.data
-@pytest.mark.skipif(
-    not os.environ.get("ATALAIA_DATA_DIR"), reason="set ATALAIA_DATA_DIR to the folder of the data"
-)
-def test_figures_are_those_of_the_files() -> None:
-    found = bmp_figures.recompute(Path(os.environ["ATALAIA_DATA_DIR"]))
-    assert found == {name: getattr(bmp_figures, name) for name in found}
-    assert len(found) == 6
+def test_quality_is_counted_right() -> None:
+    panels = source_of(None).stationary(1000, seed=1, contamination=0.5)
+    truth = panels.contaminated
+    assert bmp_card.quality("all right", panels, truth)[1:5] == ("1.000", "1.00000", "1.0000", "1.000")
+    assert bmp_card.quality("all wrong", panels, ~truth)[1:5] == ("0.000", "0.00000", "0.0000", "-1.000")
+    assert bmp_card.quality("none", panels, np.zeros(1000, np.bool_))[3:] == ("", "", "0.0")
+    assert bmp_card.by_band(panels, truth) == ("1.000",) * 4

@@ -1,5 +1,6 @@
 """What Kafka, Redis and the services are told."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,31 @@ def test_each_scorer_has_a_replica_number_and_a_port_of_its_own() -> None:
     assert second.process.environment["ATALAIA_SCORER__REPLICA"] == "1"
     assert first.metrics_url != second.metrics_url
     assert second.process.environment["ATALAIA_SCORER__METRICS_PORT"] in second.metrics_url
+
+
+@pytest.mark.parametrize("service", services.MONITORS)
+def test_each_worker_has_a_number_and_a_port_of_its_own(service: str) -> None:
+    base = Settings()
+    own = getattr(base, service)
+    free = base.model_copy(update={service: own.model_copy(update={"metrics_port": 0})})
+    first, second = services.monitor(free, service, 0), services.monitor(free, service, 1)
+    assert (first.process.name, second.process.name) == (f"{service}-0", f"{service}-1")
+    assert (first.metrics_name, second.metrics_name) == (service, f"{service}-1")
+    environment = second.process.environment
+    assert environment[f"ATALAIA_{service.upper()}__WORKER"] == "1"
+    assert environment[f"ATALAIA_{service.upper()}__METRICS_PORT"] in second.metrics_url
+    assert first.metrics_url != second.metrics_url
+
+
+def test_monitors_run_where_their_libraries_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    assert "gateway" in services.present()
+
+    def without_faust(name: str) -> object:
+        return None if name == "faust" else found(name)
+
+    monkeypatch.setattr("atalaia.runtime.services.importlib.util.find_spec", without_faust)
+    assert services.present() == ("gateway", "scorer")
 
 
 def test_a_service_that_listens_everywhere_is_reached_on_loopback() -> None:

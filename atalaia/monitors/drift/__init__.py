@@ -1,0 +1,1 @@
+"""Drift of inputs and answers: what is watched, counted, judged and told of each version. Pure."""
