@@ -143,16 +143,17 @@ def content_length(head: bytes) -> int:
     return int(lowered[place + len(_LENGTH) :].split(b"\r\n", 1)[0])
 
 
-def http_request(url: str, body: bytes) -> bytes:
-    """A POST of JSON, as bytes.
+def http_request(url: str, body: bytes, headers: Sequence[str] = (), place: int = 0) -> bytes:
+    """A POST of JSON, as bytes; ``{place}`` in a header is the request's own number.
 
-    >>> http_request("http://localhost:1/predict", b"{}").splitlines()[0]
-    b'POST /predict HTTP/1.1'
+    >>> http_request("http://localhost:1/predict", b"{}", ["Idempotency-Key: {place}"], 7).splitlines()[4]
+    b'Idempotency-Key: 7'
     """
     parts = urlsplit(url)
+    further = "".join(f"{header.replace('{place}', str(place))}\r\n" for header in headers)
     head = (
         f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{further}\r\n"
     )
     return head.encode() + body
 
@@ -166,12 +167,13 @@ async def drive(
     requests: int | None = None,
     warm_up_seconds: float = 0.0,
     pids: Mapping[str, int] | None = None,
+    headers: Sequence[str] = (),
 ) -> Load:
     """Load a server for ``seconds``, or until so many ``requests`` are answered if that is sooner."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 80
     loop = asyncio.get_running_loop()
-    prepared = [http_request(url, body) for body in bodies]
+    prepared = [http_request(url, body, headers, place) for place, body in enumerate(bodies)]
     measured = {name: psutil.Process(pid) for name, pid in (pids or {}).items()}
     callers: list[Caller] = []
     for place in range(connections):
@@ -234,6 +236,7 @@ def run(
     requests: int | None = None,
     warm_up_seconds: float = 0.0,
     pids: Mapping[str, int] | None = None,
+    headers: Sequence[str] = (),
 ) -> Load:
     """`drive` in a process of its own.
 
@@ -245,6 +248,7 @@ def run(
     command = [sys.executable, "-m", "bench.load", url, str(bodies), f"--connections={connections}"]
     command += [f"--seconds={seconds}", f"--warm-up={warm_up_seconds}"]
     command += [f"--pid={name}={pid}" for name, pid in (pids or {}).items()]
+    command += [f"--header={header}" for header in headers]
     if requests is not None:
         command.append(f"--requests={requests}")
     limit_seconds = warm_up_seconds + seconds + 2 * _TIMEOUT_SECONDS
@@ -264,6 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--requests", type=int)
     parser.add_argument("--warm-up", type=float, default=0.0)
     parser.add_argument("--pid", action="append", default=[], metavar="NAME=PID")
+    parser.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'")
     given = parser.parse_args(arguments)
     driving = drive(
         given.url,
@@ -273,6 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         requests=given.requests,
         warm_up_seconds=given.warm_up,
         pids={name: int(pid) for name, _, pid in (pair.partition("=") for pair in given.pid)},
+        headers=given.header,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.stdout.write(msgspec.json.encode(runner.run(driving)).decode() + "\n")

@@ -4,6 +4,8 @@ All of it can be lost: answers are read again from `results`; of a key that is f
 taken anew.
 """
 
+import asyncio
+import time
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -19,6 +21,8 @@ _log = structlog.get_logger()
 KEPT_MS = RESULTS.retention_ms
 """How long answers and claims are kept: as long as `results` is."""
 _TIMEOUT_SECONDS = 1.0
+_TRUSTED_SECONDS = 0.25
+"""How long Redis is believed to be there after it answered."""
 
 
 class MemoryUnavailable(Unavailable):
@@ -56,6 +60,9 @@ class Memory:
 
     def __init__(self, url: str | None, prefix: str) -> None:
         self._names = Names(prefix)
+        self._waiting: list[tuple[list[bytes | str | int], asyncio.Future[list[bytes]]]] = []
+        self._answered_at = float("-inf")
+        self._claiming: asyncio.Task[None] | None = None
         self._client = (
             None
             if url is None
@@ -67,13 +74,16 @@ class Memory:
         self._claim: Any = None if self._client is None else self._client.register_script(source)
 
     async def check(self) -> None:
-        """Say before a request is accepted whether its answer could be fetched.
+        """Say before a request is accepted whether its answer could be fetched; asked of Redis now and then.
 
         Raises
         ------
         MemoryUnavailable
         """
-        await self._ask("ping")
+        now = time.monotonic()
+        if now - self._answered_at > _TRUSTED_SECONDS:
+            await self._ask("ping")
+            self._answered_at = now
 
     async def answer(self, ticket: str) -> bytes | None:
         """The kept answer of a ticket; None while there is none.
@@ -92,17 +102,35 @@ class Memory:
         ------
         MemoryUnavailable
         """
-        if self._claim is None:
+        if self._client is None:
             raise MemoryUnavailable
-        keys = [self._names.claim(name), self._names.lease(name)]
-        try:
-            said = await self._claim(
-                keys=keys, args=[fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")]
-            )
-        except redis.RedisError as error:
-            raise _unavailable(error) from error
-        state, held, *answer = said
+        said: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+        claimed: list[bytes | str | int] = [self._names.claim(name), self._names.lease(name)]
+        claimed += [fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")]
+        self._waiting.append((claimed, said))
+        if self._claiming is None or self._claiming.done():
+            self._claiming = asyncio.create_task(self._claim_all(self._client))
+        state, held, *answer = await said
         return Claim(state.decode(), held.decode(), answer[0] if answer else None)
+
+    async def _claim_all(self, client: "redis.asyncio.Redis") -> None:
+        """One exchange with Redis for all that came while the last was under way: it costs the most."""
+        while self._waiting:
+            together, self._waiting = self._waiting, []
+            try:
+                pipeline = client.pipeline(transaction=False)
+                for arguments, _ in together:
+                    await self._claim(keys=arguments[:2], args=arguments[2:], client=pipeline)
+                answers = await pipeline.execute(raise_on_error=False)
+            except redis.RedisError as error:
+                answers = [error] * len(together)
+            for (_, said), answer in zip(together, answers, strict=True):
+                if said.done():
+                    continue
+                if isinstance(answer, redis.RedisError):
+                    said.set_exception(_unavailable(answer))
+                else:
+                    said.set_result(answer)
 
     async def accept(self, name: str) -> None:
         """Kafka has the request that claimed this key: nobody takes its place any more."""

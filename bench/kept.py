@@ -1,0 +1,96 @@
+"""Requests whose answer is kept, beside those whose answer is not and a route that does nothing.
+
+The same generator sends the same rows in turns: plain, with an Idempotency-Key of their own, and
+asynchronous. Each 202 says that Kafka has acknowledged the request; its answer goes to Redis meanwhile, by
+the same process.
+"""
+
+import secrets
+import statistics
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench import bundles, rig
+from bench.load import Load, run
+from bench.peers import noop
+
+CONNECTIONS = 64
+REPEATS = 3
+SECONDS = 6.0
+WARM_UP_SECONDS = 1.0
+BODIES = 50_000
+"""More than are sent in a turn, so that no key comes twice."""
+
+_PLAIN, _KEYED, _ASYNCHRONOUS = "plain", "keyed", "asynchronous"
+_EXPECTED = {_PLAIN: "200", _KEYED: "200", _ASYNCHRONOUS: "202", noop.NAME: "200"}
+
+
+def measure(*, repeats: int = REPEATS, seconds: float = SECONDS) -> dict[str, Any]:
+    """All figures; ``ratio`` is asynchronous requests a second over those of the route that does nothing."""
+    with ExitStack() as stack:
+        machine = stack.enter_context(rig.machine(["gateway", "scorer"]))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atalaia-bench-")))
+        data = rig.answered_rows(machine, BODIES, seed=5)
+        bodies = folder / "bodies"
+        bodies.write_bytes(
+            b"\n".join(
+                rig.request_body(data[place : place + 1], f"{place:08x}") for place in range(len(data))
+            )
+        )
+        url, _ = stack.enter_context(noop.serve(rig.bundle_folder(machine), folder))
+        ours = machine.addresses.gateway or ""
+        servers = {_PLAIN: ours, _KEYED: ours, _ASYNCHRONOUS: ours, noop.NAME: url}
+        names = {"gateway": "gateway", "scorer": "scorer-0", "kafka": "kafka", "redis": "redis"}
+        pids = {name: pid for name, process in names.items() if (pid := machine.pid(process)) is not None}
+        loads: dict[str, list[Load]] = {name: [] for name in servers}
+        for turn in range(repeats):
+            for name, server in servers.items():
+                rig.tell(f"{name} ({turn + 1} of {repeats})")
+                load = run(
+                    f"{server}/v2/models/{bundles.NAME}/infer",
+                    bodies,
+                    connections=CONNECTIONS,
+                    seconds=seconds,
+                    warm_up_seconds=WARM_UP_SECONDS,
+                    pids=pids if server is ours else {},
+                    headers=_headers(name),
+                )
+                if set(load.statuses) != {_EXPECTED[name]}:
+                    raise RuntimeError(f"{name} requests were answered with {load.statuses}")
+                loads[name].append(load)
+    return summary(loads)
+
+
+def summary(loads: dict[str, list[Load]]) -> dict[str, Any]:
+    """The answer of the bench; ratios are medians of those of each turn."""
+    rates = {name: [load.requests_per_second for load in turns] for name, turns in loads.items()}
+    return {
+        "bench": "kept",
+        "ours": statistics.median(rates[_ASYNCHRONOUS]),
+        "beside": {
+            **{f"{name}_per_second": statistics.median(turns) for name, turns in rates.items()},
+            **{
+                f"{name}_p50_ms": statistics.median(load.p50_ms for load in turns)
+                for name, turns in loads.items()
+            },
+            "keyed_ratio": _ratio(rates[_KEYED], rates[_PLAIN]),
+        },
+        "ratio": _ratio(rates[_ASYNCHRONOUS], rates[noop.NAME]),
+        "cpu_seconds": sum(sum(load.cpu_seconds.values()) for load in loads[_ASYNCHRONOUS]),
+        "cpu_ms_per_request": {
+            name: turns[-1].cpu_ms_per_request for name, turns in loads.items() if name != noop.NAME
+        },
+    }
+
+
+def _headers(name: str) -> list[str]:
+    if name == _KEYED:
+        return [f'Idempotency-Key: "{secrets.token_hex(6)}-{{place}}"']
+    return ["Prefer: respond-async"] if name == _ASYNCHRONOUS else []
+
+
+def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
