@@ -8,8 +8,10 @@ from typing import Protocol, cast
 from atalaia.bundles.folder import Bundle
 
 RECIPES = {
+    "adult": "recipes.adult",
     "bmp": "recipes.bmp",
     "wine": "recipes.wine",
+    "wine-regressor": "recipes.wine_regressor",
 }
 """Name of a recipe and its module; imported when asked for, since training libraries are heavy."""
 

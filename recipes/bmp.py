@@ -38,7 +38,7 @@ THRESHOLD = 0.98
 At .9 a tenth more is found, with about 5 false flags in 100,000 panels.
 """
 THRESHOLDS = (0.5, 0.8, 0.9, 0.95, 0.98)
-SIZES = ((30, 8), (50, 15), (100, 15))
+SIZES = ((30, 8), (50, 15))
 """Trees and leaves of the models compared; `CHOSEN` is the one packed."""
 CHOSEN = (50, 15)
 DIRECTIONS = (

@@ -33,8 +33,8 @@ def beside_the_rules(held_out: Panels, flags: Flags) -> Section:
         f"{without_prior:.0%} without a panel before. Real-time rule: chloride up by more than 7.7, "
         "potassium down by more than 0.7 and calcium down by more than 1.7 since the panel before. "
         "Retrospective rule: chloride up and then down, calcium down and then up, each beyond the 5 % or "
-        "95 % quantile of the training panels; it needs the panel after. Ten flags per 1000 are an alert rate "
-        "of 1 %. Published figures are of real wards and of other truths: they stand here for scale."
+        "95 % quantile of the training panels; it needs the panel after. Ten flags per 1000 are an alert "
+        "rate of 1 %. Published figures are of real wards and of other truths: they stand here for scale."
     )
     figures = table(
         _HEADER, [*(quality(name, held_out, flagged) for name, flagged in flags.items()), *PUBLISHED]

@@ -4,13 +4,16 @@ Own code, since skl2onnx 1.20 hands booleans to ONNX 1.19 and later, which want 
 which missing values go.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto, helper
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 from sklearn.ensemble import HistGradientBoostingClassifier
+
+Codes = Mapping[str, float]
+"""The number a model was trained on in place of each string; others, the empty one too, are missing."""
 
 
 def to_onnx(model: HistGradientBoostingClassifier, features: int, classes: Sequence[str]) -> bytes:
@@ -18,6 +21,38 @@ def to_onnx(model: HistGradientBoostingClassifier, features: int, classes: Seque
 
     Thresholds are rounded down to float32, so that float32 inputs take the branch they took in training.
     """
+    taken = [helper.make_tensor_value_info("input", TensorProto.FLOAT, [None, features])]
+    return _pack([_ensemble(model, "input", classes)], taken, len(classes))
+
+
+def to_onnx_by_column(
+    model: HistGradientBoostingClassifier, columns: Mapping[str, Codes | None], classes: Sequence[str]
+) -> bytes:
+    """As `to_onnx`, with an input ``[n, 1]`` a feature, in the model's order: strings where it has codes."""
+    taken, nodes, numbers = [], [], []
+    for name, codes in columns.items():
+        kind = TensorProto.FLOAT if codes is None else TensorProto.STRING
+        taken.append(helper.make_tensor_value_info(name, kind, [None, 1]))
+        numbers.append(name if codes is None else f"{name}_code")
+        if codes is not None:
+            nodes.append(_encoder(name, numbers[-1], codes))
+    nodes.append(helper.make_node("Concat", numbers, ["features"], axis=1))
+    return _pack([*nodes, _ensemble(model, "features", classes)], taken, len(classes))
+
+
+def _encoder(name: str, output: str, codes: Codes) -> NodeProto:
+    return helper.make_node(
+        "LabelEncoder",
+        [name],
+        [output],
+        domain="ai.onnx.ml",
+        keys_strings=list(codes),
+        values_floats=list(codes.values()),
+        default_float=float("nan"),
+    )
+
+
+def _ensemble(model: HistGradientBoostingClassifier, features: str, classes: Sequence[str]) -> NodeProto:
     nodes: dict[str, Any] = {name: [] for name in _NODE_ATTRIBUTES}
     leaves: dict[str, Any] = {"class_treeids": [], "class_nodeids": [], "class_weights": []}
     for tree, records in enumerate(_trees(model)):
@@ -27,9 +62,9 @@ def to_onnx(model: HistGradientBoostingClassifier, features: int, classes: Seque
                 leaves["class_treeids"].append(tree)
                 leaves["class_nodeids"].append(node)
                 leaves["class_weights"].append(float(record["value"]))
-    ensemble = helper.make_node(
+    return helper.make_node(
         "TreeEnsembleClassifier",
-        ["input"],
+        [features],
         ["label", "probabilities"],
         domain="ai.onnx.ml",
         classlabels_strings=list(classes),
@@ -39,13 +74,16 @@ def to_onnx(model: HistGradientBoostingClassifier, features: int, classes: Seque
         **nodes,
         **leaves,
     )
+
+
+def _pack(nodes: list[NodeProto], taken: list[ValueInfoProto], classes: int) -> bytes:
     graph = helper.make_graph(
-        [ensemble],
+        nodes,
         "gradient_boosting",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [None, features])],
+        taken,
         [
             helper.make_tensor_value_info("label", TensorProto.STRING, [None]),
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(classes)]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, classes]),
         ],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]

@@ -1,11 +1,13 @@
 """How well a model did on its reference rows: the figures later windows are held against."""
 
 import numpy as np
-import numpy.typing as npt
 
 from atalaia.bundles.manifest import Manifest
 from atalaia.bundles.reference import Answers
-from atalaia.inference.rows import BoolArray, IntArray
+from atalaia.inference.rows import BoolArray
+from atalaia.statistics import regression
+from atalaia.statistics.bins import IntArray
+from atalaia.statistics.performance import Classification
 
 Figures = dict[str, float | None]
 
@@ -13,71 +15,52 @@ Figures = dict[str, float | None]
 def performance(manifest: Manifest, answers: Answers, abstained: BoolArray) -> Figures:
     """Figures over the rows that are answered and labelled; None where undefined.
 
-    ``rows``, ``answered`` and ``labelled`` come first; a classifier has accuracy, log_loss and, with two
-    classes, brier and auc; a regressor has mae, rmse and r2.
+    ``rows``, ``answered`` and ``labelled`` come first, then metrics under the names they have in the results
+    of windows (`atalaia.statistics.performance`, `atalaia.statistics.regression`).
     """
-    figures: Figures = {"rows": float(len(abstained)), "answered": float((~abstained).sum())}
-    known = _known(manifest, answers) & ~abstained
-    figures["labelled"] = float(known.sum())
-    if not known.any() or answers.labels is None:
-        return figures
+    state = held_out(manifest, answers, abstained)
     if manifest.task == "regression":
-        return figures | _regression(answers.labels[known].astype(np.float64), answers.scores[known])
-    return figures | _classification(manifest, answers, known)
-
-
-def _known(manifest: Manifest, answers: Answers) -> BoolArray:
-    if answers.labels is None:
-        return np.zeros(len(answers.scores), np.bool_)
-    return ~np.isnan(answers.labels) if manifest.task == "regression" else answers.labels >= 0
-
-
-def _classification(manifest: Manifest, answers: Answers, known: BoolArray) -> Figures:
-    labels = np.asarray(answers.labels)[known].astype(np.int64)
-    figures: Figures = {}
-    if answers.predicted is not None:
-        figures["accuracy"] = float((answers.predicted[known] == labels).mean())
-    if answers.probabilities is not None:
-        figures["log_loss"] = _log_loss(labels, answers.probabilities[known].astype(np.float64))
-    if len(manifest.classes) == 2 and manifest.positive_class is not None:
-        truth = labels == manifest.classes.index(manifest.positive_class)
-        scores = answers.scores[known].astype(np.float64)
-        figures["brier"] = float(((scores - truth) ** 2).mean())
-        figures["auc"] = _auc(truth, scores)
-        flagged = np.asarray(answers.predicted)[known] == manifest.classes.index(manifest.positive_class)
-        figures["sensitivity"] = _share(flagged[truth])
-        figures["specificity"] = _share(~flagged[~truth])
-        figures["ppv"] = _share(truth[flagged])
-    return figures
-
-
-def _regression(labels: npt.NDArray[np.float64], scores: npt.NDArray[np.float32]) -> Figures:
-    errors = scores.astype(np.float64) - labels
-    spread = ((labels - labels.mean()) ** 2).sum()
-    return {
-        "mae": float(np.abs(errors).mean()),
-        "rmse": float(np.sqrt((errors**2).mean())),
-        "r2": float(1 - (errors**2).sum() / spread) if spread > 0 else None,
+        counts, metrics = regression.counts(state), regression.metrics(state)
+    else:
+        counter = classifier(manifest, probabilities=answers.probabilities is not None)
+        counts, metrics = counter.counts(state), counter.metrics(state)
+    figures: Figures = {
+        "rows": float(len(abstained)),
+        "answered": float(counts["rows"]),
+        "labelled": float(counts["labelled"]),
     }
+    return figures | metrics if counts["labelled"] else figures
 
 
-def _log_loss(labels: IntArray, probabilities: npt.NDArray[np.float64]) -> float:
-    """As scikit-learn: clipped by the precision of the probabilities, which are float32."""
-    tiny = float(np.finfo(np.float32).eps)
-    clipped = np.clip(probabilities, tiny, 1 - tiny)
-    clipped /= clipped.sum(axis=1, keepdims=True)
-    return float(-np.log(clipped[np.arange(len(labels)), labels]).mean())
+def held_out(manifest: Manifest, answers: Answers, abstained: BoolArray) -> IntArray:
+    """The state of the reference rows, as windows have it: what drops and calibration are judged against.
+
+    It is one of `classifier`, or of `atalaia.statistics.regression`.
+    """
+    rows = len(answers.scores)
+    if manifest.task == "regression":
+        labels = np.full(rows, np.nan) if answers.labels is None else answers.labels.astype(np.float64)
+        return regression.count(
+            labels=labels, predicted=answers.scores.astype(np.float64), abstained=abstained
+        )
+    counter = classifier(manifest, probabilities=answers.probabilities is not None)
+    given = answers.probabilities if len(manifest.classes) > 2 else None
+    known = np.full(rows, -1) if answers.labels is None else answers.labels.astype(np.int64)
+    predicted = np.zeros(rows, np.int64) if answers.predicted is None else answers.predicted
+    return counter.count(
+        labels=known if answers.predicted is not None else np.full(rows, -1),
+        predicted=predicted.astype(np.int64),
+        scores=answers.scores,
+        probabilities=given,
+        abstained=abstained,
+    )
 
 
-def _auc(truth: BoolArray, scores: npt.NDArray[np.float64]) -> float | None:
-    """P(score of a positive > score of a negative), ties half."""
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if positives == 0 or negatives == 0:
-        return None
-    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places.reshape(-1)]
-    return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def _share(hits: BoolArray) -> float | None:
-    return float(hits.mean()) if len(hits) else None
+def classifier(manifest: Manifest, *, probabilities: bool) -> Classification:
+    """What counts a classifier's rows; ``probabilities`` says whether it gives those of all classes."""
+    positive = manifest.positive_class
+    return Classification(
+        classes=len(manifest.classes),
+        positive=None if positive is None else manifest.classes.index(positive),
+        probabilities=probabilities,
+    )

@@ -16,6 +16,7 @@ COMMANDS = {
     "up": "Run Kafka, Redis, gateway and scorer on this machine until Ctrl-C or SIGTERM.",
     "models": "Deploy, promote, roll back and retire versions, and list them.",
     "monitors": "Show and change how a model is watched.",
+    "labels": "Send what turned out to be true, from a CSV file.",
     "status": "One look at what runs: who answers, who lags behind, what alerts.",
     "replay": "Send a CSV file through Kafka in its own time, and print what the monitors found.",
     "audit": "Recount the log: every request has one outcome, every window its figures; say what differs.",

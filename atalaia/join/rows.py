@@ -93,10 +93,13 @@ def row_ids(model: str, ids: Sequence[str], rows: IntArray | None = None) -> IdA
     prefix = model.encode() + b"\0"
     joined = b"".join([blake2b(prefix + text.encode(), digest_size=ID_BYTES).digest() for text in ids])
     digests = np.frombuffer(joined, "<u8").reshape(-1, 2).astype(np.uint64)
-    if rows is not None:
-        place = rows.astype(np.uint64)[:, None] * np.array([_ROW_STEP, _ROW_STEP >> 7 | 1], np.uint64)
-        digests ^= place
-    return digests
+    return digests if rows is None else with_places(digests, rows)
+
+
+def with_places(requests: IdArray, rows: IntArray) -> IdArray:
+    """The ids of rows ``(n, 2)`` from those of their requests, and the place of each row in its own."""
+    place = rows.astype(np.uint64)[:, None] * np.array([_ROW_STEP, _ROW_STEP >> 7 | 1], np.uint64)
+    return requests ^ place
 
 
 def unique_ids(ids: IdArray) -> tuple[IntArray, IntArray]:

@@ -102,9 +102,12 @@ class DetectorFeed:
         if len(rows):
             self._new.append(rows)
 
-    def pass_time(self, until_ms: int) -> None:
-        """No rows before this time will come any more."""
-        self._fed_ms = until_ms if self._fed_ms is None else max(self._fed_ms, until_ms)
+    def pass_time(self, until_ms: int) -> bool:
+        """No rows before this time will come any more; whether that was not known."""
+        news = self._fed_ms is None or until_ms > self._fed_ms
+        if news:
+            self._fed_ms = until_ms
+        return news
 
     def feed(self) -> None:
         """Feed what may be fed; once a batch is enough."""

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from atalaia.alerts import AlertEvent
-from atalaia.monitors.units import Publication
+from atalaia.monitors.units import Publication, Record
 from atalaia.records import ModelObservation, Observation
 from atalaia.results import Result
 from atalaia.topics import ALERTS, DEAD_LETTERS, REQUESTS, Topic
@@ -33,6 +33,26 @@ def publish_event(event: AlertEvent) -> Publication:
     """A change of an alert; the same one is never published twice."""
     return Publication(
         ALERTS, event.fingerprint, event.fingerprint, msgspec.json.encode(event), event.id, once=True
+    )
+
+
+def publish_unreadable(record: Record, detail: str) -> Publication:
+    """The dead letter of a message that a monitor cannot read, with its bytes as far as they fit."""
+    value = b"" if record.value is None else record.value
+    headers = (
+        ("topic", record.topic.name),
+        ("offset", str(record.offset)),
+        ("reason", "unreadable"),
+        ("detail", detail[:2_000]),
+    )
+    return Publication(
+        DEAD_LETTERS,
+        record.key or "",
+        f"{record.topic.name} {record.offset}",
+        value if len(value) <= DEAD_LETTERS.max_value_bytes else b"",
+        "unreadable",
+        once=True,
+        headers=tuple((name, text.encode()) for name, text in headers),
     )
 
 

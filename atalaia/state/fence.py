@@ -177,7 +177,10 @@ class StateStore(Protocol):
         """What some buckets of the join hold that expires by a time."""
 
     def drop_orphans(self, unit: Unit, incarnation: bytes) -> int:
-        """Remove rows that discarded states, of any configuration, left behind; how many buckets."""
+        """Remove rows that discarded states, of any configuration, left behind; how many buckets.
+
+        Nothing, unless the unit stored is of this incarnation: nobody else knows that the others are dead.
+        """
 
 
 def configuration_digest(configuration: Any) -> str:

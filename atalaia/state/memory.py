@@ -120,6 +120,9 @@ class MemoryState:
 
     def drop_orphans(self, unit: Unit, incarnation: bytes) -> int:
         """Remove rows that discarded states, of any configuration, left behind; how many buckets."""
+        stored = self._server.units.get(unit)
+        if stored is None or stored.incarnation != incarnation:
+            return 0
         orphans = [
             (owner, name)
             for owner, name in self._server.rows

@@ -43,8 +43,8 @@ class RedisState:
                 "noeviction. Set it in redis.conf, or give a Redis of its own with ATALAIA_REDIS__URL."
             )
         self.run_id = str(client.info("server")["run_id"])
-        self._load, self._step, self._discard, self._rows, self._expired = (
-            _script(client, name) for name in ("load", "step", "discard", "rows", "expired")
+        self._load, self._step, self._discard, self._rows, self._expired, self._orphans = (
+            _script(client, name) for name in ("load", "step", "discard", "rows", "expired", "orphans")
         )
 
     def load(self, unit: Unit) -> Loaded:
@@ -111,14 +111,16 @@ class RedisState:
         return ExpiredRows(RowValues(*found), unpack_time(earliest) if earliest else None)
 
     def drop_orphans(self, unit: Unit, incarnation: bytes) -> int:
-        """Remove rows that discarded states, of any configuration, left behind; how many buckets."""
+        """Remove rows that discarded states, of any configuration, left behind; how many buckets.
+
+        Nothing, unless the unit stored is of this incarnation: nobody else knows that the others are dead.
+        """
         own = _rows_prefix(unit, incarnation)
         tag = unit.prefix.removesuffix(f"{unit.configuration}:").encode()
         dropped = 0
         scan = self._client.scan_iter(match=_literally(tag) + b"*", count=_SCANNED_AT_ONCE)
         for batch in _batches(key for key in scan if b":rows:" in key and not key.startswith(own)):
-            self._read(self._client.unlink, *batch)
-            dropped += len(batch)
+            dropped += self._read(self._orphans, keys=[_keys(unit)[0], *batch], args=[incarnation])
         return dropped
 
     def close(self) -> None:

@@ -52,7 +52,7 @@ GATEWAY_MODELS = Gauge("atalaia_gateway_loaded_versions", "Model versions loaded
 GATEWAY_LABELS = Counter("atalaia_gateway_labels_total", "Labels accepted", _BY_VERSION)
 # Labels named in a refusal, at most twenty a post; nothing of a post that is refused is taken.
 GATEWAY_REFUSED_LABELS = Counter("atalaia_gateway_refused_labels_total", "Labels at fault", _BY_VERSION)
-# Results of monitors that the gateway can be asked for.
-GATEWAY_KEPT_RESULTS = Gauge("atalaia_gateway_kept_results", "Windows whose latest result is held in memory")
-# Of those, what they take, compressed.
-GATEWAY_KEPT_RESULT_BYTES = Gauge("atalaia_gateway_kept_result_bytes", "Memory of the results held")
+# Windows whose results the monitor routes can serve.
+GATEWAY_KEPT_WINDOWS = Gauge("atalaia_gateway_kept_windows", "Windows whose latest result is held in memory")
+# What those results take, compressed.
+GATEWAY_KEPT_WINDOW_BYTES = Gauge("atalaia_gateway_kept_window_bytes", "Memory of the results held")

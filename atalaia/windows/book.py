@@ -102,6 +102,10 @@ class WindowBook:
             watermark_ms is not None and self.definition.settles_ms(pane) + self.lateness_ms <= watermark_ms
         )
 
+    def is_closed(self, pane: int) -> bool:
+        """Whether the pane lies in a window that has closed."""
+        return any(window in self._revisions for window in self.definition.open_for(pane, self._revisions))
+
     def add(self, times_ms: IntArray, watermark_ms: int | None) -> BoolArray:
         """Take a message's rows ``(n,)``, at the watermark before it; which of them were not late."""
         pane_ms = self.definition.pane_ms

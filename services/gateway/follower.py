@@ -13,7 +13,7 @@ from atalaia.stream.logs import LogReader
 from atalaia.telemetry import metrics
 from atalaia.topics import ALERTS, DRIFT, FAIRNESS, PERFORMANCE, SILENCES, Topic
 from services.gateway.alertbook import AlertBook
-from services.gateway.results import ResultIndex
+from services.gateway.windows import WindowIndex
 
 _log = structlog.get_logger()
 _RETRY_SECONDS = 0.5
@@ -30,7 +30,7 @@ class Follower:
     index, book : where they go
     """
 
-    def __init__(self, kafka: KafkaSettings, index: ResultIndex, book: AlertBook) -> None:
+    def __init__(self, kafka: KafkaSettings, index: WindowIndex, book: AlertBook) -> None:
         self._kafka = kafka
         self._index = index
         self._book = book
@@ -90,8 +90,8 @@ class Follower:
                 self._take(takers, message)
             if reader.at_end:
                 self._read.set()
-            metrics.GATEWAY_KEPT_RESULTS.set(self._index.windows)
-            metrics.GATEWAY_KEPT_RESULT_BYTES.set(self._index.bytes)
+            metrics.GATEWAY_KEPT_WINDOWS.set(self._index.windows)
+            metrics.GATEWAY_KEPT_WINDOW_BYTES.set(self._index.bytes)
 
     def _take(self, takers: dict[str, Callable[[Message], None]], message: Message) -> None:
         topic, offset = message.topic() or "", message.offset() or 0
@@ -104,5 +104,5 @@ class Follower:
             self._moved.notify_all()
 
 
-def _taker(index: ResultIndex, monitor: str) -> Callable[[Message], None]:
+def _taker(index: WindowIndex, monitor: str) -> Callable[[Message], None]:
     return lambda message: index.take(monitor, message.value() or b"")

@@ -19,8 +19,8 @@ from services.gateway.memory import Memory
 from services.gateway.problems import Draining, Starting
 from services.gateway.publishing import Publisher
 from services.gateway.requestlog import RequestLog
-from services.gateway.results import ResultIndex
 from services.gateway.served import Served
+from services.gateway.windows import WindowIndex
 
 _log = structlog.get_logger()
 _RETRY_SECONDS = 0.5
@@ -49,8 +49,8 @@ class Gateway:
             max_messages=settings.gateway.max_in_flight + 100,
         )
         self.labels = Gathering(self.publisher)
-        self._results, self._alerts = ResultIndex(), AlertBook()
-        self.follower = Follower(settings.kafka, self._results, self._alerts)
+        self._windows, self._alerts = WindowIndex(), AlertBook()
+        self.follower = Follower(settings.kafka, self._windows, self._alerts)
         self.draining = False
         self._kafka = settings.kafka.bootstrap_servers
         self._catalog: Catalog[Served] = Catalog(settings.kafka, Served)
@@ -109,7 +109,7 @@ class Gateway:
             raise Starting(f"the deployed models have not been read from Kafka at {self._kafka} yet")
         return self._catalog.view
 
-    def results(self) -> ResultIndex:
+    def windows(self) -> WindowIndex:
         """The results of the monitors.
 
         Raises
@@ -118,7 +118,7 @@ class Gateway:
             until they have been read once.
         """
         self._check_read()
-        return self._results
+        return self._windows
 
     def alerts(self) -> AlertBook:
         """The alerts, and what people recorded about them.
@@ -126,7 +126,7 @@ class Gateway:
         Raises
         ------
         Starting
-            as `results`.
+            as `windows`.
         """
         self._check_read()
         return self._alerts

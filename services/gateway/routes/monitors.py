@@ -15,7 +15,7 @@ from services.gateway.follower import RESULTS
 from services.gateway.gateway import Gateway
 from services.gateway.problems import NotFound
 from services.gateway.responses import raw_json
-from services.gateway.results import Found, read_window
+from services.gateway.windows import Found, read_window
 
 PATH = "/v2/models/{model}/monitors/{monitor}"
 EXPLANATIONS = "explanations"
@@ -31,7 +31,7 @@ def routes(gateway: Gateway) -> list[Route]:
         asked = request.query_params
         wanted = read_window(asked.get("window", "latest"))
         role = _role(asked.get("role"))
-        found = gateway.results().find(name, model, wanted, version=asked.get("version"), role=role)
+        found = gateway.windows().find(name, model, wanted, version=asked.get("version"), role=role)
         # Of a thousand windows it takes a while to unpack.
         return raw_json(await asyncio.to_thread(_answer, model, name, found))
 

@@ -22,7 +22,7 @@ from atalaia.state.redis import connect
 from atalaia.stream.admin import create_topics
 from atalaia.worker.unit import Metadata
 from tests.broker.worker.counting import SERVICE, Counted, Counting
-from tests.broker.worker.feeding import PARTITIONS
+from tests.broker.worker.feeding import PARTITIONS, Feed
 
 
 @dataclass
@@ -33,14 +33,18 @@ class Workers:
     supervisor: Supervisor
     ports: dict[int, int]
 
-    def add(self, number: int) -> str:
+    def add(
+        self, number: int, *, environment: dict[str, str] | None = None, stuck_after: float = 30.0
+    ) -> str:
         """Start one; its name."""
         port = self.ports[number] = free_port()
-        own = DriftServiceSettings(worker=number, metrics_port=port, step_interval=0.05)
+        own = DriftServiceSettings(
+            worker=number, metrics_port=port, step_interval=0.05, stuck_after=stuck_after
+        )
         spec = ProcessSpec(
             name=f"counting-{number}",
             command=[sys.executable, "-m", "tests.broker.worker.counting"],
-            environment=environment_of(self.settings.model_copy(update={"drift": own})),
+            environment=environment_of(self.settings.model_copy(update={"drift": own})) | (environment or {}),
             probe=lambda: answers_http(f"http://127.0.0.1:{port}/readyz"),
         )
         self.supervisor.add(spec)
@@ -72,6 +76,11 @@ class Workers:
             assert time.monotonic() - began < timeout_seconds, f"not reached; counted: {self.counts()}"
             time.sleep(0.05)
         return time.monotonic() - began
+
+
+def expected(feed: Feed) -> list[Counted]:
+    """What is to be counted of what was written."""
+    return [Counted(dict(feed.rows[at]), feed.labels[at]) for at in range(PARTITIONS)]
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 Its every step publishes what it has counted so far, so that results show each step once.
 """
 
+import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -17,6 +19,8 @@ from atalaia.topics import DRIFT, LABELS, OBSERVATIONS, Topic
 from atalaia.worker.run import run_worker
 
 SERVICE = "drift"
+HANG_AT_ROWS = int(os.environ.get("HANG_AT_ROWS", "-1"))
+"""A test lets it hang there, as a fault would."""
 
 
 class Counted(msgspec.Struct):
@@ -58,6 +62,8 @@ class Counting:
             observation = msgspec.json.decode(record.value or b"", type=Observation)
             count = sum(entry.end - entry.start for entry in observation.ranges)
             state.rows[observation.scorer] = state.rows.get(observation.scorer, 0) + count
+            if sum(state.rows.values()) == HANG_AT_ROWS:
+                time.sleep(3600)
         encoded = msgspec.json.encode(state)
         result = msgspec.json.encode({"cut": cut, "state": state})
         return Change(

@@ -3,12 +3,13 @@
 from collections import Counter
 
 import msgspec
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from atalaia.records import Label, Observation, SourceRange
 from atalaia.settings import KafkaSettings
-from atalaia.stream.clients import producer
-from atalaia.topics import LABELS, OBSERVATIONS
+from atalaia.stream.clients import connection, producer
+from atalaia.topics import LABELS, OBSERVATIONS, Topic
 
 PARTITIONS = OBSERVATIONS.partitions
 
@@ -17,6 +18,7 @@ class Feed:
     """Writes transactions, some of which are aborted, and remembers what was committed."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
         self._observations = kafka.topic_prefix + OBSERVATIONS.name
         self._labels = kafka.topic_prefix + LABELS.name
         self._producer = producer(
@@ -50,6 +52,14 @@ class Feed:
             self._observe(partition, "aborted", start, start + rows)
         self._producer.flush(15)
         self._producer.abort_transaction(15)
+
+    def expire(self, topic: Topic) -> None:
+        """Delete all that a topic holds, as its retention would."""
+        client = AdminClient(connection(self._kafka))
+        name = self._kafka.topic_prefix + topic.name
+        places = [TopicPartition(name, partition, OFFSET_END) for partition in range(PARTITIONS)]
+        for future in client.delete_records(places).values():
+            future.result(15)
 
     def finish(self) -> None:
         """Wait for the labels."""

@@ -7,15 +7,10 @@ import pytest
 
 from atalaia.stream.ledger import read_topic
 from atalaia.topics import DRIFT
-from tests.broker.worker.conftest import Workers
-from tests.broker.worker.counting import Counted
+from tests.broker.worker.conftest import Workers, expected
 from tests.broker.worker.feeding import PARTITIONS, Feed
 
 pytestmark = pytest.mark.broker
-
-
-def expected(feed: Feed) -> list[Counted]:
-    return [Counted(dict(feed.rows[at]), feed.labels[at]) for at in range(PARTITIONS)]
 
 
 def test_counts_are_exact_over_kills_and_a_second_worker(workers: Workers) -> None:

@@ -231,8 +231,16 @@ class TestRows:
         fresh = store.load(backend.unit)
         assert fresh.incarnation != step.incarnation
         assert store.read_rows(backend.unit, fresh.incarnation, self.KEYS).values == b""
+        assert store.drop_orphans(backend.unit, fresh.incarnation) == 0
+        assert store.step(backend.unit, first(fresh)) is Outcome.APPLIED
         assert store.drop_orphans(backend.unit, fresh.incarnation) == 7
         assert store.read_rows(backend.unit, step.incarnation, self.KEYS).values == b""
+
+    def test_a_zombie_takes_nobodys_rows_for_orphans(self, backend: Backend) -> None:
+        step, _ = self.written(backend)
+        store = backend.open()
+        assert store.drop_orphans(backend.unit, b"a former") == 0
+        assert store.read_rows(backend.unit, step.incarnation, self.KEYS).values != b""
 
     def test_rows_in_use_are_no_orphans(self, backend: Backend) -> None:
         step, _ = self.written(backend)

@@ -135,14 +135,14 @@ class TestCorrections:
         assert matched(joining.take(None, labels(("a", 40, 0.0)))) == []
         assert joining.says(stored=1, matched=1, superseded=1, held_rows=1)
 
-    def test_the_same_value_again_changes_no_count(self, joining: Joining) -> None:
+    def test_the_same_value_again_changes_when_it_was_known_alone(self, joining: Joining) -> None:
         joining.take(rows(("a", 10)), labels(("a", 50, 1.0)))
-        assert matched(joining.take(None, labels(("a", 60, 1.0)))) == []
+        assert matched(joining.take(None, labels(("a", 60, 1.0)))) == [("a", 10, 1.0, 1.0)]
         assert joining.says(stored=1, matched=1, repeated=1, held_rows=1)
 
-    def test_there_and_back_within_a_batch_changes_no_count(self, joining: Joining) -> None:
+    def test_there_and_back_within_a_batch_changes_when_it_was_known_alone(self, joining: Joining) -> None:
         joining.take(rows(("a", 10)), labels(("a", 50, 1.0)))
-        assert matched(joining.take(None, labels(("a", 60, 0.0), ("a", 70, 1.0)))) == []
+        assert matched(joining.take(None, labels(("a", 60, 0.0), ("a", 70, 1.0)))) == [("a", 10, 1.0, 1.0)]
         assert joining.says(stored=1, matched=1, corrected=2, held_rows=1)
 
     def test_of_labels_that_waited_the_latest_that_is_in_time_wins(self, joining: Joining) -> None:

@@ -10,11 +10,15 @@ from pathlib import Path
 import orjson
 import pytest
 
+from atalaia.bundles.manifest import Manifest
 from atalaia.errors import PortTaken
+from atalaia.inference.columns import parse_time
 from atalaia.telemetry import endpoint
 from atalaia.telemetry.logs import Seldom
+from services.gateway.notes import SilenceNote, make_silence, read_note
 from services.gateway.openapi import document
 from services.gateway.requestlog import RequestLog
+from services.gateway.truth import accept
 from tests.unit.gateway.gateway_bundles import LOAN, PANEL, served
 
 COMMITTED = Path(__file__).parents[3] / "schemas" / "openapi.json"
@@ -37,6 +41,23 @@ def test_every_deployed_model_has_an_example_in_every_protocol() -> None:
     assert with_examples["/models/{model}/predict"] == {"panel", "panel-rows", "loan", "loan-rows"}
     assert with_examples["/v2/models/{model}/infer"] == {"panel", "loan"}
     assert with_examples["/v1/models/{model}:predict"] == {"panel", "loan"}
+    assert with_examples["/labels"] == {"panel"}
+    assert with_examples["/models/{model}/labels"] == {"panel", "loan"}
+
+
+@pytest.mark.parametrize("manifest", [PANEL, LOAN], ids=["panel", "loan"])
+def test_examples_of_labels_are_taken_by_their_model(manifest: Manifest) -> None:
+    described = document([served(manifest)])["paths"]["/labels"]["post"]
+    example = described["requestBody"]["content"]["application/json"]["examples"][manifest.name]["value"]
+    now_ms = parse_time("2026-02-01T00:00:00Z")
+    assert len(accept(orjson.dumps(example), manifest, now_ms=now_ms, max_labels=10)) == 2
+
+
+def test_the_example_of_a_silence_is_one() -> None:
+    described = document()["paths"]["/silences"]["post"]["requestBody"]["content"]["application/json"]
+    for example in described["examples"].values():
+        note = read_note(orjson.dumps(example["value"]), SilenceNote)
+        assert make_silence(note, identity="s", now_ms=0).by
 
 
 def test_operations_have_names_of_their_own_and_references_lead_somewhere() -> None:

@@ -14,7 +14,10 @@ app = typer.Typer()
 app.command()(train)
 
 
-def test_json_is_the_last_line_and_progress_is_elsewhere(tmp_path: Path) -> None:
+def test_json_is_the_last_line_and_progress_is_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ATALAIA_DATA_DIR", raising=False)
     done = CliRunner().invoke(app, ["bmp", "--out", str(tmp_path / "bmp"), "--json"])
     assert done.exit_code == 0
     (line,) = done.stdout.splitlines()
@@ -25,13 +28,14 @@ def test_json_is_the_last_line_and_progress_is_elsewhere(tmp_path: Path) -> None
 def test_an_unknown_recipe_is_usage(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["beer", "--out", str(tmp_path / "beer")])
     assert done.exit_code == 2
-    assert "bmp, wine" in done.stderr
+    assert "adult, bmp, wine, wine-regressor" in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_missing_data_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("recipe", ["adult", "wine", "wine-regressor"])
+def test_missing_data_is_said(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ATALAIA_DATA_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["wine", "--out", str(tmp_path / "wine")])
+    done = CliRunner().invoke(app, [recipe, "--out", str(tmp_path / "bundle")])
     assert done.exit_code == 1
     assert "--data-dir or set ATALAIA_DATA_DIR" in done.stderr
-    assert not (tmp_path / "wine").exists()
+    assert not (tmp_path / "bundle").exists()

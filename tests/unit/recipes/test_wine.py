@@ -1,6 +1,5 @@
 """The seed experiment's known figures."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,15 @@ from atalaia.bundles.folder import Bundle
 from atalaia.bundles.predictor import Predictor
 from atalaia.errors import BundleError
 from atalaia.inference.rows import Rows
+from atalaia.monitors.checks import check_settings
+from atalaia.monitors.configuration import monitor_settings
 from recipes import wine
-
-needs_data = pytest.mark.skipif(
-    not os.environ.get("ATALAIA_DATA_DIR"), reason="set ATALAIA_DATA_DIR to the folder of the data"
-)
+from tests.unit.recipes.marks import DATA_DIR, needs_data
 
 
 @pytest.fixture(scope="module")
 def data_dir() -> Path:
-    return Path(os.environ["ATALAIA_DATA_DIR"])
+    return DATA_DIR
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +64,19 @@ def test_the_reference_is_held_out(bundle: Bundle) -> None:
 def test_the_card_tells_how_it_was_made(bundle: Bundle) -> None:
     card = bundle.read_card()
     assert "| 10 | 144 | 0.9205 | 0.651 |" in card
+    assert "at least 250 rows (500 is usual)" in card
     assert "this bundle lowers the minimum to 800" in card
     assert [row["depth"] for row in bundle.manifest.made["depth_sweep"]] == list(range(1, 21))
     assert bundle.manifest.made["figures"]["accuracy_all_1191"] == pytest.approx(0.853, abs=5e-4)
+
+
+@pytest.mark.data
+@needs_data
+def test_the_monitors_settings_are_known_ones(bundle: Bundle) -> None:
+    settings = monitor_settings(bundle.manifest.monitors)
+    check_settings(settings, bundle.manifest)
+    assert settings.drift.minimum_reference_rows == 800
+    assert settings.drift.minimum_window_rows == 250
 
 
 @pytest.mark.data

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from atalaia.alerts import rfc3339
 from atalaia.errors import InvalidInput
-from services.gateway.results import ResultIndex, Wanted, read_window
+from services.gateway.windows import Wanted, WindowIndex, read_window
 
 ALL = Wanted("within")
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"
@@ -29,7 +29,7 @@ def result(
     return msgspec.json.encode(members)
 
 
-def shown(index: ResultIndex, wanted: Wanted = ALL, **given: str) -> list[bytes]:
+def shown(index: WindowIndex, wanted: Wanted = ALL, **given: str) -> list[bytes]:
     return index.find("drift", "m", wanted, **given).results()
 
 
@@ -47,7 +47,7 @@ def test_the_latest_revision_wins_in_whichever_order_they_come(
     latest: dict[tuple[str, int], tuple[int, int, int]] = {}
     shuffled = list(given)
     order.shuffle(shuffled)  # type: ignore[attr-defined]
-    index = ResultIndex()
+    index = WindowIndex()
     for version, hour, cut in shuffled:
         index.take("drift", result(hour, hour + 1, cut, version=version))
         key, full = (version, hour), (cut[0], cut[1], cut[2] or 0)
@@ -61,7 +61,7 @@ def test_the_latest_revision_wins_in_whichever_order_they_come(
 
 
 def test_what_is_asked_for() -> None:
-    index = ResultIndex()
+    index = WindowIndex()
     day = result(0, 24, (1, 1, None))
     hours = [result(hour, hour + 1, (1, 1, None)) for hour in (22, 23)]
     shadow = result(5, 6, (1, 1, None), version="2", role="shadow")
@@ -78,7 +78,7 @@ def test_what_is_asked_for() -> None:
 
 
 def test_beyond_its_bound_the_earliest_windows_are_let_go_and_said_to_be() -> None:
-    index = ResultIndex(kept_windows=3)
+    index = WindowIndex(kept_windows=3)
     values = [result(hour, hour + 1, (1, hour, None)) for hour in range(5)]
     for value in values:
         index.take("drift", value)
@@ -92,7 +92,7 @@ def test_beyond_its_bound_the_earliest_windows_are_let_go_and_said_to_be() -> No
 
 def test_memory_is_bounded_over_all_models() -> None:
     one = len(result(0, 1, (1, 0, None)))
-    index = ResultIndex(kept_bytes=one * 5)
+    index = WindowIndex(kept_bytes=one * 5)
     for hour in range(50):
         for version in "12":
             index.take("drift", result(hour, hour + 1, (1, hour, None), version=version))
@@ -109,7 +109,7 @@ _NO_TIME = result(0, 1, (1, 1, 1)).replace(b"1970", b"year")
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"[]", b"null", b'{"model": "m"}', _NO_TIME])
 def test_what_is_no_result_is_refused_and_changes_nothing(value: bytes) -> None:
-    index = ResultIndex()
+    index = WindowIndex()
     with pytest.raises(ValueError):  # noqa: PT011 - whichever kind of it
         index.take("drift", value)
     assert (index.windows, index.bytes) == (0, 0)
@@ -117,7 +117,7 @@ def test_what_is_no_result_is_refused_and_changes_nothing(value: bytes) -> None:
 
 @pytest.mark.parametrize("monitor", ["drift", "performance", "fairness"])
 def test_results_as_the_monitors_write_them_are_taken(monitor: str) -> None:
-    index, value = ResultIndex(), (EXAMPLES / f"{monitor}.json").read_bytes()
+    index, value = WindowIndex(), (EXAMPLES / f"{monitor}.json").read_bytes()
     index.take(monitor, value)
     assert index.find(monitor, "bmp", Wanted("latest")).results() == [value]
 

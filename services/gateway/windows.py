@@ -113,7 +113,7 @@ def read_window(text: str) -> Wanted:
     return wanted
 
 
-class ResultIndex:
+class WindowIndex:
     """Holds the latest revision of each window, as bytes, compressed.
 
     Beyond its bounds the windows that ended first are let go, and counted, so that an answer can say so.

@@ -1,0 +1,189 @@
+"""Fairness of one stream of rows, window by window."""
+
+import dataclasses
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from atalaia.alerts import AlertEvent, Finding, Rule, TrackState
+from atalaia.monitors.configuration import FairnessSettings
+from atalaia.monitors.truth.cells import Cells
+from atalaia.monitors.truth.grouping import ErrorGrouping, FlagGrouping, Grouping
+from atalaia.monitors.truth.held import PaneCounts
+from atalaia.monitors.truth.layout import attributes_of
+from atalaia.monitors.truth.timeline import FAR_MS, Standing, Timeline, TimelineState
+from atalaia.monitors.truth.told import Relabelled, Rows, Telling, Watch
+from atalaia.results import Cut, FairnessGap, FairnessGroup, FairnessResult
+from atalaia.statistics.bins import IntArray
+from atalaia.windows import Window
+
+
+class FairnessState(msgspec.Struct, frozen=True, array_like=True):
+    """A `Fairness` between two batches, its panes aside."""
+
+    timeline: TimelineState
+    tracks: dict[str, TrackState]
+
+
+class Fairness:
+    """Counts rows and labels by group and pane, tells windows and judges them once they are mature.
+
+    Parameters
+    ----------
+    watch : the stream
+    cells : the combinations of attributes its rows name
+    prefix : of the names its panes are stored under
+    """
+
+    def __init__(self, watch: Watch, cells: Cells, *, prefix: bytes) -> None:
+        self.watch = watch
+        self.cells = cells
+        settings, labels = watch.settings.fairness, watch.settings.labels
+        self.timeline = Timeline(settings, horizon_ms=labels.horizon_ms, declared_coverage=labels.coverage)
+        self.grouping = self._grouping()
+        self.panes = PaneCounts(prefix + b"f/", width=self.grouping.width)
+        self._fold = watch.fold("fairness", _rule(settings))
+
+    @property
+    def alerting(self) -> bool:
+        """Whether an alert of it is pending or fires."""
+        return bool(self._fold.current())
+
+    def change(self, watch: Watch) -> None:
+        """Other thresholds from now on."""
+        self.watch = watch
+        self.grouping = self._grouping()
+        self.timeline.declared_coverage = watch.settings.labels.coverage
+        self._fold.rule = _rule(watch.settings.fairness)
+
+    def arrive(self, rows: Rows) -> None:
+        """Rows whose labels are unknown yet."""
+        truth = np.full(len(rows.rows), self.grouping.unknown)
+        cells = rows.rows["cell"].astype(np.int64)
+        for pane, places in self.timeline.panes(rows.times_ms):
+            counts = self.grouping.count(
+                rows.rows[places], truth[places], cells[places], rows.abstained[places]
+            )
+            self.panes.add(pane, counts)
+
+    def relabel(self, changed: Relabelled) -> None:
+        """Labels came, or others in their place; they may say who a row is of, too."""
+        for pane, places in self.timeline.panes(changed.times_ms):
+            if pane in self.panes:
+                some = changed.take(places)
+                before = np.where(some.had, some.before, self.grouping.unknown)
+                self.panes.add(pane, self.grouping.count(some.rows, some.truth, some.cell, None))
+                self.panes.add(pane, -self.grouping.count(some.rows, before, some.cell_before, None))
+        self.timeline.touch(changed.times_ms)
+
+    def tell(self, *, cut: Cut, incomplete: list[Window]) -> Telling:
+        """The windows that the batch has changed."""
+        states: dict[Window, IntArray] = {}
+        for window in self.timeline.due():
+            counts = self.panes.over(window)
+            if counts is not None:
+                states[window] = counts
+                rows, labelled = self.grouping.labelled(counts)
+                self.timeline.tell(window, rows=rows, labelled=labelled)
+        answer = Telling([], [])
+        for window, counts in states.items():
+            standing = self.timeline.standing(window)
+            lost = any(gap.start_ms < window.end_ms and window.start_ms <= gap.end_ms for gap in incomplete)
+            result = self._result(window, counts, standing, cut, incomplete=lost)
+            answer.results.append(result)
+            answer.events.extend(self._judge(window, result, standing))
+        return answer
+
+    def settle(self, watermark_ms: int | None, join_ms: int | None) -> bool:
+        """Forget what nothing can change any more, if there is something."""
+        before_ms = self.timeline.settled_before(watermark_ms, join_ms)
+        if before_ms > -FAR_MS:
+            self._fold.settle(before_ms)
+        dropped = self.timeline.forget(watermark_ms, join_ms)
+        self.panes.drop(dropped)
+        return bool(dropped)
+
+    def snapshot(self) -> FairnessState:
+        """What `restore` takes, the panes aside."""
+        return FairnessState(self.timeline.snapshot(), self._fold.snapshot())
+
+    def restore(self, state: FairnessState, panes: dict[bytes, bytes]) -> None:
+        """Go on from where a snapshot was taken."""
+        self.timeline.restore(state.timeline)
+        self._fold.restore(state.tracks)
+        self.panes.restore(panes)
+
+    def _grouping(self) -> Grouping:
+        manifest, settings = self.watch.manifest, self.watch.settings
+        attributes = attributes_of(manifest, settings)
+        favourable = _favourable(self.watch)
+        if favourable is None:
+            return ErrorGrouping(attributes, depth=settings.fairness.depth, classes=bool(manifest.classes))
+        return FlagGrouping(attributes, settings.fairness, favourable=favourable, task=manifest.task)
+
+    def _result(
+        self, window: Window, counts: IntArray, standing: Standing, cut: Cut, *, incomplete: bool
+    ) -> FairnessResult:
+        grouped = self.grouping.result(counts, self.cells.keys)
+        gaps = [dataclasses.asdict(gap) for gap in grouped.gaps]
+        if not standing.mature:
+            gaps = [{**gap, "judged": False, "hit": False} for gap in gaps]
+        rows, labelled = self.grouping.labelled(counts)
+        header = self.watch.header(
+            window, revision=standing.revision, mature=standing.mature, cut=cut, incomplete=incomplete
+        )
+        return FairnessResult(
+            **header,
+            n=rows,
+            labelled=labelled,
+            groups=[
+                FairnessGroup(**{**dataclasses.asdict(group), "biased": list(group.biased)})
+                for group in grouped.groups
+            ],
+            gaps=[FairnessGap(**{**gap, "between": list(gap["between"])}) for gap in gaps],
+            errors=grouped.errors,
+            why=grouped.why or (None if standing.mature else "not mature: labels are still expected"),
+        )
+
+    def _judge(self, window: Window, result: FairnessResult, standing: Standing) -> list[AlertEvent]:
+        return self._fold.judge(window, _findings(self.watch, result) if standing.mature else [])
+
+
+def _favourable(watch: Watch) -> float | None:
+    """The favourable class as its place, or the least favourable value; None where none is declared."""
+    declared, manifest = watch.settings.fairness.favourable, watch.manifest
+    if manifest.task == "regression":
+        return float(declared) if isinstance(declared, int | float) else None
+    chosen = manifest.positive_class if declared is None else declared
+    if chosen is None or chosen not in manifest.classes:
+        return None
+    return float(manifest.classes.index(chosen))
+
+
+def _findings(watch: Watch, result: FairnessResult) -> list[Finding]:
+    """One of each metric and attribute that could be judged, with the gap that says most."""
+    gaps: dict[tuple[str, str], list[FairnessGap]] = {}
+    for gap in result.gaps:
+        if gap.judged:
+            gaps.setdefault((gap.metric, gap.attribute), []).append(gap)
+    answer = []
+    for (metric, attribute), judged in gaps.items():
+        # Of the widest gap and the surest one, the surest is the last.
+        surest = next((gap for gap in judged if gap.hit), judged[-1])
+        evidence: dict[str, Any] = {
+            "value": surest.value,
+            "low": surest.low,
+            "high": surest.high,
+            "level": surest.level,
+            "between": surest.between,
+            "n": result.n,
+            "labelled": result.labelled,
+        }
+        subject = watch.subject(f"{metric} by {attribute}")
+        answer.append(Finding(subject, hit=surest.hit, evidence=evidence))
+    return answer
+
+
+def _rule(settings: FairnessSettings) -> Rule:
+    return Rule(hits=settings.hits, of=settings.among, clear=settings.quiet_windows)
