@@ -1,6 +1,7 @@
 """``atalaia replay``: a CSV file as the stream it once was, and what the monitors say of it."""
 
 import contextlib
+import math
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,8 +140,8 @@ def _milliseconds(option: str, text: str) -> float:
 
 
 def _positive(option: str, value: float) -> float:
-    if not value > 0:
-        raise typer.BadParameter(f"{value:g}, expected more than 0", param_hint=option)
+    if not 0 < value < math.inf:
+        raise typer.BadParameter(f"{value:g}, expected a number above 0", param_hint=option)
     return value
 
 

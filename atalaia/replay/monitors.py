@@ -97,8 +97,23 @@ def caught_up(standings: list[Standing], wanted: Mapping[str, int]) -> bool:
     )
 
 
+class Clock(Protocol):
+    """Time, to wait by."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Let so many pass."""
+
+
 def wait_for_monitors(
-    fences: Fences, target: Target, *, patience_seconds: float, tell: Callable[[str], None]
+    fences: Fences,
+    target: Target,
+    *,
+    patience_seconds: float,
+    tell: Callable[[str], None],
+    clock: Clock = time,
 ) -> dict[str, str]:
     """Wait until each service has caught up, or none has moved for a while; what each has come to.
 
@@ -107,17 +122,27 @@ def wait_for_monitors(
     patience_seconds : without any progress
     tell : is told which services are waited for
     """
-    seen: dict[str, list[Standing]] = {}
-    moved_at = time.monotonic()
+    seen: dict[str, list[tuple[int, ...]]] = {}
+    moved_at = clock.monotonic()
     while True:
         standings = {service: fences.standings(service, target.partition) for service in SERVICES}
         behind = [name for name in SERVICES if not caught_up(standings[name], target.positions(name))]
-        if standings != seen:
-            seen, moved_at = standings, time.monotonic()
-        if not behind or time.monotonic() - moved_at > patience_seconds:
+        progress = {name: _progress(standings[name], target.positions(name)) for name in SERVICES}
+        if progress != seen:
+            seen, moved_at = progress, clock.monotonic()
+        if not behind or clock.monotonic() - moved_at > patience_seconds:
             return {name: _word(standings[name], behind=name in behind) for name in SERVICES}
         tell(f"waiting for the monitors: {', '.join(behind)}")
-        time.sleep(_LOOK_SECONDS)
+        clock.sleep(_LOOK_SECONDS)
+
+
+def _progress(standings: list[Standing], wanted: Mapping[str, int]) -> list[tuple[int, ...]]:
+    """What changes as a service comes closer; what it takes beyond does not count."""
+    return [
+        (*(min(standing.positions.get(name, 0), position) for name, position in wanted.items()),
+         standing.unpublished)
+        for standing in standings
+    ]  # fmt: skip
 
 
 def _word(standings: list[Standing], *, behind: bool) -> str:

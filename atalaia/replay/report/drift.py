@@ -131,7 +131,7 @@ def _tests(result: Result) -> Markup:
         )
         for said in result["columns"]
     ]
-    return table(heads, rows)
+    return table(heads, rows, words=2)
 
 
 def _detectors(results: Sequence[Result]) -> Markup:
@@ -144,8 +144,8 @@ def _detectors(results: Sequence[Result]) -> Markup:
         for said in found
     ]
     return fold(
-        f"{len(found)} changes found by sequential detectors",
-        table(("detector", "column", "found at", "since", "rows"), rows),
+        f"Changes found by sequential detectors: {len(found)}",
+        table(("detector", "column", "found at", "since", "rows"), rows, words=4),
     )
 
 

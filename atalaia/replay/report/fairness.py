@@ -85,7 +85,10 @@ def _groups(result: Result) -> Markup:
     return join(
         [
             table(heads, rows, caption="Groups, with the intervals of their rates"),
-            fold("All gaps", table(("metric", "attribute", "between", "value", "interval", "hit"), every)),
+            fold(
+                "All gaps",
+                table(("metric", "attribute", "between", "value", "interval", "hit"), every, words=3),
+            ),
         ]
     )
 
@@ -106,7 +109,7 @@ def _hits(results: Sequence[Result]) -> Markup:
     if not rows:
         return element("p", "No gap was a hit in any window.", class_="soft")
     heads = ("window", "metric", "attribute", "between", "value", "interval")
-    return fold(f"{len(rows)} hits over all windows", table(heads, rows))
+    return fold(f"{len(rows)} hits over all windows", table(heads, rows, words=4))
 
 
 def _ends(gap: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -100,7 +100,7 @@ def _notes(outcome: Outcome) -> Markup:
     open_windows = provisional([*outcome.drift, *outcome.performance, *outcome.fairness])
     if open_windows:
         notes.append(
-            f"{open_windows} windows are provisional: their time was not over, or their labels not all there. "
+            f"{open_windows} windows are provisional: their time, or the wait for labels, was not over. "
             "They are drawn hollow."
         )
     return join(element("p", note, class_="soft") for note in notes)
@@ -129,7 +129,7 @@ def _alerts(alerts: Sequence[Result], over: tuple[float, float]) -> Markup:
         [
             element("section", drawn, class_="card wide"),
             element("p", words, class_="soft"),
-            fold(f"All {len(alerts)} events in their order", table(heads, rows)),
+            fold(f"All {len(alerts)} events in their order", table(heads, rows, words=len(heads))),
         ]
     )
 
@@ -143,7 +143,9 @@ def _refused(outcome: Outcome) -> Markup:
         for entry in outcome.failures
     ]  # fmt: skip
     words = f"{number(outcome.failed)} rows were refused; the first of them:"
-    return _section("Refused rows", join([element("p", words), table(("row", "reason", "detail"), rows)]))
+    return _section(
+        "Refused rows", join([element("p", words), table(("row", "reason", "detail"), rows, words=3)])
+    )
 
 
 def _foot(outcome: Outcome, results: Sequence[Result]) -> Markup:

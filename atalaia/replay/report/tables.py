@@ -5,10 +5,18 @@ from collections.abc import Iterable, Sequence
 from atalaia.replay.report.svg import Markup, element
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str | None = None) -> Markup:
-    """A table that scrolls where it is too wide; its first column is on the left."""
-    head = element("thead", element("tr", *(element("th", name, scope="col") for name in heads)))
-    body = element("tbody", *(element("tr", *(element("td", cell) for cell in row)) for row in rows))
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str | None = None, words: int = 1
+) -> Markup:
+    """A table that scrolls where it is too wide; its first columns hold ``words``, the others numbers."""
+    sides = ["left" if place < words else None for place in range(len(heads))]
+    names = (element("th", name, scope="col", class_=side) for name, side in zip(heads, sides, strict=True))
+    head = element("thead", element("tr", *names))
+    lines = (
+        element("tr", *(element("td", cell, class_=side) for cell, side in zip(row, sides, strict=True)))
+        for row in rows
+    )
+    body = element("tbody", *lines)
     named = [] if caption is None else [element("caption", caption)]
     return element("div", element("table", *named, head, body), class_="scroll")
 
