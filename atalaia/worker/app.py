@@ -17,6 +17,7 @@ from atalaia.settings import KafkaSettings
 from atalaia.stream.headers import MARK
 from atalaia.topics import Topic
 from atalaia.worker.consumer import FencedConsumer, FencedTransport
+from atalaia.worker.credentials import credentials_of
 from atalaia.worker.gathering import Gathered
 from atalaia.worker.units import Units
 
@@ -180,6 +181,7 @@ class Shell:
         app = FencedApp(
             f"{kafka.topic_prefix}{service}",
             broker=";".join(f"kafka://{server.strip()}" for server in servers),
+            broker_credentials=credentials_of(kafka.client),
             store="memory://",
             TableManager=NoTables,
             web_enabled=False,

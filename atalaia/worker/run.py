@@ -42,7 +42,8 @@ _TALKATIVE = ("aiokafka", "faust", "mode")
 _Made = TypeVar("_Made")
 _log = structlog.get_logger()
 
-MakeMonitor = Callable[[Models], PartitionMonitor]
+MakeMonitor = Callable[[Models, int], PartitionMonitor]
+"""A monitor without state, of a partition."""
 
 
 class Worker:
@@ -52,7 +53,7 @@ class Worker:
     ----------
     service : its name, which is the group's and that of the state
     own : the part of the settings that is the service's
-    make_monitor : a monitor of one partition, without state
+    make_monitor : a monitor without state, of a partition
     outputs : the topics it writes; those of the table of topics
     """
 
@@ -144,7 +145,7 @@ class Worker:
             kafka,
             service=self._service,
             worker=self._own.worker,
-            topics=self._make_monitor(self._models).topics,
+            topics=self._make_monitor(self._models, 0).topics,
             units=units,
             step_interval_seconds=self._own.step_interval,
             outlet=publisher,
@@ -183,10 +184,10 @@ class Worker:
         self, partition: int, store: RedisState, log: KafkaLog, publisher: KafkaPublisher
     ) -> UnitRunner:
         kafka, service = self._settings.kafka, self._service
-        state_format = self._make_monitor(self._models).state_format
+        state_format = self._make_monitor(self._models, partition).state_format
         return UnitRunner(
             Unit(service, partition, configuration_digest(state_format)),
-            lambda: self._make_monitor(self._models),
+            lambda: self._make_monitor(self._models, partition),
             store=store,
             log=log,
             publisher=publisher,

@@ -30,7 +30,7 @@ def main() -> int:
     recorded.start()
     for sink in sinks:
         Feed(settings.kafka, settings.alerts, sink, recorded).start()
-    return run_worker(SERVICE, settings, settings.alerts, TrafficMonitor)
+    return run_worker(SERVICE, settings, settings.alerts, lambda models, _: TrafficMonitor(models))
 
 
 if __name__ == "__main__":

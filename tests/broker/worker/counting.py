@@ -37,8 +37,8 @@ class Counting:
     topics: ClassVar[tuple[Topic, ...]] = (OBSERVATIONS, LABELS)
     state_format: ClassVar[str] = "counting 1"
 
-    def __init__(self, models: Models) -> None:
-        del models
+    def __init__(self, models: Models, partition: int) -> None:
+        del models, partition
         self._state = Counted()
 
     def restore(self, metadata: bytes, panes: Mapping[bytes, bytes]) -> None:
