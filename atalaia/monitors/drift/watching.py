@@ -18,8 +18,8 @@ from atalaia.records import Array, Role
 from atalaia.statistics.bins import AnyArray, BoolArray, ReferenceColumn, reference_of
 from atalaia.statistics.drift import TESTS, ColumnTests
 
-SCORE, PREDICTED, APPLICABILITY, ABSTAINED = "score", "predicted", "applicability", "abstained"
-ANSWERS = (SCORE, PREDICTED, APPLICABILITY, ABSTAINED)
+SCORE, CLASS, APPLICABILITY, ABSTAINED = "score", "class", "applicability", "abstained"
+ANSWERS = (SCORE, CLASS, APPLICABILITY, ABSTAINED)
 
 _BUCKETS = 256
 _TRAINED_ON = "the reference is the training set, which the model knows"
@@ -91,7 +91,7 @@ def _candidates(watched: Watched, role: Role) -> Iterator[_Candidate]:
     if answers.predicted is not None:
         names = np.array([str(name) for name in manifest.classes], np.object_)
         predicted = reference_of(names[answers.predicted[answered]])
-        yield _Candidate(answer_name(watched, PREDICTED), predicted, _read_predicted, False, True)
+        yield _Candidate(answer_name(watched, CLASS), predicted, _read_predicted, False, True)
     distances = reference_of(reference.distances.astype(np.float32))
     yield _Candidate(answer_name(watched, APPLICABILITY), distances, _read_applicability, True, True)
     abstained = reference_of((~answered).astype(np.float32))
