@@ -80,6 +80,14 @@ def measure(
     return None
 
 
+def is_large(figures: Mapping[str, Any], effect: float, ratio: float) -> bool:
+    """Whether a difference is at least ``effect``, or a rate changed by a factor of ``ratio`` or more."""
+    if figures["effect"] is not None and figures["effect"] >= effect:
+        return True
+    changed = figures["ratio"]
+    return changed is not None and (changed >= ratio or changed <= 1 / ratio)
+
+
 def adjusted(p_values: list[float]) -> list[float]:
     """After Benjamini and Hochberg."""
     return [float(value) for value in scipy_stats().false_discovery_control(p_values)] if p_values else []

@@ -192,13 +192,18 @@ def is_uneven(coverages: Sequence[float]) -> bool:
     return bool(coverages) and max(coverages) > _UNEVEN * min(coverages) + 1e-12
 
 
+def normal_quantile(level: float) -> float:
+    """Half-width, in standard deviations, of the middle ``level`` of a normal distribution."""
+    return -NormalDist().inv_cdf((1 - level) / 2)
+
+
 def wilson(k: float, n: float, level: float) -> tuple[float, float]:
     """Wilson's interval of a rate, by its defining equation: |p - rate| = z sqrt(p(1 - p) / n).
 
     >>> [round(bound, 4) for bound in wilson(3, 40, 0.95)]
     [0.0258, 0.1986]
     """
-    z = -NormalDist().inv_cdf((1 - level) / 2)
+    z = normal_quantile(level)
     # p^2 (1 + z^2/n) - p (2 rate + z^2/n) + rate^2 = 0
     rate, a = k / n, 1 + z * z / n
     b = 2 * rate + z * z / n
@@ -221,7 +226,7 @@ def ratio_interval(k1: float, n1: float, k2: float, n2: float, level: float) -> 
     """Katz' interval of a rate over another; with one half more of each where one of the counts is zero."""
     if 0 in (k1, k2, n1 - k1, n2 - k2):
         k1, k2, n1, n2 = k1 + 0.5, k2 + 0.5, n1 + 1, n2 + 1
-    z = -NormalDist().inv_cdf((1 - level) / 2)
+    z = normal_quantile(level)
     spread = z * math.sqrt(1 / k1 - 1 / n1 + 1 / k2 - 1 / n2)
     centre = math.log((k1 / n1) / (k2 / n2))
     return math.exp(centre - spread), math.exp(centre + spread)
