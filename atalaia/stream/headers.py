@@ -23,3 +23,6 @@ OUTCOME = "outcome"
 
 MARK = "mark"
 """On `requests` and `labels`: the value is a mark of time, `atalaia.records.TimeMark`."""
+
+ACCEPTED = "accepted"
+"""On a label written once more, to its model's partition: milliseconds since 1970 of the first time."""

@@ -14,7 +14,7 @@ from faust.types import TP
 
 from atalaia.monitors.units import Record
 from atalaia.settings import KafkaSettings
-from atalaia.stream.headers import MARK
+from atalaia.stream.headers import ACCEPTED, MARK
 from atalaia.topics import Topic
 from atalaia.worker.consumer import FencedConsumer, FencedTransport
 from atalaia.worker.credentials import credentials_of
@@ -113,6 +113,10 @@ class Shell:
         if isinstance(consumer, FencedConsumer):
             await consumer.leave()
 
+    async def _assigned(self, _app: Any, assigned: set[TP], **__: Any) -> None:
+        """More workers than partitions: one without any is ready to take over."""
+        self.assigned = self.assigned or not assigned
+
     async def _revoked(self, *_: Any, **__: Any) -> None:
         self._forget()
         self.assigned = False
@@ -159,12 +163,15 @@ class Shell:
             self._room.set()
 
     def _record(self, message: Any) -> Record:
+        headers = dict(message.headers or ())
+        accepted = headers.get(ACCEPTED) or b""
         return Record(
             topic=self._topics[message.topic],
             offset=message.offset,
-            timestamp_ms=round(message.timestamp * 1000),
+            timestamp_ms=int(accepted) if _is_digits(accepted) else round(message.timestamp * 1000),
             value=message.value,
-            marked=MARK in dict(message.headers or ()),
+            marked=MARK in headers,
+            key=None if message.key is None else message.key.decode("utf-8", "replace"),
         )
 
     def _forget(self) -> None:
@@ -200,8 +207,14 @@ class Shell:
             broker_max_poll_interval=30.0,
         )
         app.transport = FencedTransport(app.conf.broker, app, self.open_units)
+        app.on_partitions_assigned.connect(self._assigned, weak=False)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         # Positions are the fences': nothing is acknowledged to Faust, which would commit it to the group.
         channel = app.topic(*self._topics, key_serializer="raw", value_serializer="raw", acks=False)
         app.agent(channel, name=f"{service}.watch")(self._watch)
         return app
+
+
+def _is_digits(header: bytes) -> bool:
+    """Whether a header is a time; anything else counts as not given."""
+    return header.isdigit() and len(header) < 16
