@@ -8,14 +8,13 @@ import numpy.typing as npt
 from atalaia.bundles.manifest import Manifest
 from atalaia.bundles.reference import Distribution
 from atalaia.monitors.drift.reference import StreamReference
+from atalaia.monitors.drift.watching import ABSTAINED, ANSWERS, APPLICABILITY, CLASS, SCORE
 from atalaia.monitors.rows import ObservedRows
 from atalaia.records import Array, ModelObservation
 from atalaia.windows import Window
 
 _CONDENSED_AT = 200_000
 """Rows held as they came before they are condensed to distinct values."""
-
-ANSWERS = ("score", "predicted", "applicability", "abstained")
 
 Parts = list[npt.NDArray[Any]]
 
@@ -54,12 +53,12 @@ class Baseline:
             for name, column in columns.items():
                 self._take(name, _values(column)[inside])
         answered = inside & ~rows.abstained
-        self._take(self._names["score"], section.score.numpy()[answered])
+        self._take(self._names[SCORE], section.score.numpy()[answered])
         if section.label is not None and section.classes is not None:
             classes = np.array([str(name) for name in section.classes], np.object_)
-            self._take(self._names["predicted"], classes[section.label.numpy()[answered]])
-        self._take(self._names["applicability"], section.applicability.numpy()[inside])
-        self._take(self._names["abstained"], rows.abstained[inside].astype(np.float32))
+            self._take(self._names[CLASS], classes[section.label.numpy()[answered]])
+        self._take(self._names[APPLICABILITY], section.applicability.numpy()[inside])
+        self._take(self._names[ABSTAINED], rows.abstained[inside].astype(np.float32))
         self.rows += int(inside.sum())
         self._held += int(inside.sum())
         if self._held >= _CONDENSED_AT:

@@ -78,7 +78,7 @@ def test_it_holds_the_rows_of_the_window_however_often_it_is_condensed(
         assert found.values.dtype == np.float32
         assert (found.counts.tolist(), found.missing) == (expected.counts.tolist(), expected.missing)
     assert reference.columns["kind"].counts.sum() + reference.columns["kind"].missing == 40
-    assert set(reference.columns["predicted"].values.tolist()) == {"no", "yes"}
+    assert set(reference.columns["class"].values.tolist()) == {"no", "yes"}
     assert reference.columns["abstained"].counts.sum() == 40
     again = StreamReference.from_bytes(reference.to_bytes())
     assert again.columns.keys() == reference.columns.keys()
