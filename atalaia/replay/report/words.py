@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from atalaia.inference.columns import parse_time
 
 NOTHING = "-"
-_DAY_MS = 86_400_000
+_MINUTE_MS, _DAY_MS = 60_000, 86_400_000
 
 
 def number(value: float | None) -> str:
@@ -51,16 +51,21 @@ def moment(time: str) -> str:
     return _at(parse_time(time)).strftime("%Y-%m-%d %H:%M")
 
 
-def tick(time_ms: float, span_ms: float) -> str:
-    """A time on an axis that spans so much.
+def tick(time_ms: float, *, span_ms: float, step_ms: float) -> str:
+    """A time on an axis that spans so much, with a mark every step.
 
-    >>> tick(3_600_000, 7_200_000), tick(86_400_000, 864_000_000)
-    ('01:00', '2 Jan')
+    >>> tick(3_600_000, span_ms=7_200_000, step_ms=3_600_000)
+    '01:00'
+    >>> tick(3_600_000, span_ms=172_800_000, step_ms=43_200_000), tick(0, span_ms=864e6, step_ms=864e5)
+    ('1 Jan 01:00', '1 Jan')
     """
     at = _at(time_ms)
-    if span_ms < 2 * _DAY_MS:
-        return at.strftime("%H:%M")
-    return f"{at.day} {at.strftime('%b')}" if span_ms < 400 * _DAY_MS else at.strftime("%b %Y")
+    day = f"{at.day} {at.strftime('%b')}"
+    if step_ms < _MINUTE_MS:
+        return at.strftime("%H:%M:%S")
+    if step_ms < _DAY_MS:
+        return at.strftime("%H:%M") if span_ms <= _DAY_MS else f"{day} {at.strftime('%H:%M')}"
+    return day if span_ms < 300 * _DAY_MS else at.strftime("%b %Y")
 
 
 def _at(time_ms: float) -> datetime:
