@@ -23,6 +23,7 @@ _CELLS = 600
 _BARS = 40
 _OTHERS = "others"
 _MISSING = "missing"
+_DISTANCE = "log10 of the squared distance"
 _MOST_COUNTED = 10_000
 
 
@@ -150,7 +151,7 @@ class Shapes:
         ]
         kept = ~reference.abstained
         self._score = _of_sample(SCORE, reference.answers.scores[kept].astype(np.float64))
-        self._applicability = _of_sample(APPLICABILITY, np.log10(np.maximum(reference.distances, 1e-9)))
+        self._applicability = _of_sample(APPLICABILITY, _logarithm(reference.distances), _DISTANCE)
         self._class: Categories | None = None
         if manifest.classes and reference.answers.predicted is not None:
             names = [str(label) for label in manifest.classes]
@@ -170,8 +171,7 @@ class Shapes:
         """Answers of rows that were observed; of those that were abstained from only the distance."""
         answered = ~seen.abstained.numpy()
         self._score.add(seen.score.numpy()[answered].astype(np.float64))
-        distances = seen.applicability.numpy().astype(np.float64)
-        self._applicability.add(np.log10(np.maximum(distances, 1e-9)))
+        self._applicability.add(_logarithm(seen.applicability.numpy().astype(np.float64)))
         if self._class is not None and seen.label is not None and seen.classes is not None:
             names = [str(label) for label in seen.classes]
             self._class.add([names[place] for place in seen.label.numpy()[answered].tolist()])
@@ -194,9 +194,14 @@ def _counted(feature: Feature, column: Distribution) -> Numbers | Categories:
     return Categories(feature.name, known, unit=feature.unit)
 
 
-def _of_sample(column: str, sample: FloatArray) -> Numbers:
+def _of_sample(column: str, sample: FloatArray, unit: str | None = None) -> Numbers:
     values, counts = np.unique(sample[np.isfinite(sample)], return_counts=True)
-    return Numbers(column, values, counts.astype(np.int64))
+    return Numbers(column, values, counts.astype(np.int64), unit=unit)
+
+
+def _logarithm(distances: FloatArray) -> FloatArray:
+    logarithms: FloatArray = np.log10(np.maximum(distances, 1e-9))
+    return logarithms
 
 
 def _served(feature: Feature, column: Column) -> FloatArray:

@@ -273,34 +273,16 @@ def _ticks_of_time(x: Scale, y: float, *, most: int) -> list[Markup]:
     step = next((step for step in _STEPS_MS if span / step <= most), span / most or 1.0)
     first = -(-x.low // step) * step
     places = [first + place * step for place in range(most + 1) if first + place * step <= x.high]
-    return [text(x(place), y, tick(place, span), anchor="middle") for place in places]
+    return [text(x(place), y, tick(place, span_ms=span, step_ms=step), anchor="middle") for place in places]
 
 
 def _short(name: str, most: int) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-_MINUTE = 60_000.0
-_STEPS_MS = tuple(
-    _MINUTE * minutes
-    for minutes in (
-        1,
-        2,
-        5,
-        10,
-        15,
-        30,
-        60,
-        120,
-        180,
-        360,
-        720,
-        1440,
-        2880,
-        4320,
-        10080,
-        20160,
-        43200,
-        129600,
-    )
+_STEPS_SECONDS = (1, 5, 15, 30, 60, 120, 300, 600, 900, 1_800)
+_STEPS_HOURS = (1, 2, 3, 6, 12, 24, 48, 72, 168, 336, 720, 2_160)
+_STEPS_MS = (
+    *(1_000.0 * seconds for seconds in _STEPS_SECONDS),
+    *(3_600_000.0 * hours for hours in _STEPS_HOURS),
 )

@@ -48,12 +48,11 @@ def _stream(
 ) -> Markup:
     tested = _deciding(columns_over_windows(results))
     ranked = sorted(tested.items(), key=lambda entry: _rank(entry[1]))
-    cards = [(_ever_drifted(told), _column(name, told, shapes.get(name), settings, over))
-             for name, told in ranked]  # fmt: skip
-    calm = [drawn for drifted, drawn in cards if not drifted]
-    parts: list[str] = [grid(drawn for drifted, drawn in cards if drifted)]
+    cards = [(_hits(told), _column(name, told, shapes.get(name), settings, over)) for name, told in ranked]
+    calm = [drawn for hits, drawn in cards if not hits]
+    parts: list[str] = [grid(drawn for hits, drawn in cards if hits)]
     if calm:
-        words = f"{len(calm)} columns that did not drift" if len(calm) < len(cards) else "No column drifted"
+        words = f"{len(calm)} columns without a hit" if len(calm) < len(cards) else "No column has a hit"
         parts.append(fold(words, grid(calm)))
     why = results[-1].get("why")
     if why:
@@ -67,7 +66,8 @@ def _column(
     name: str, tested: Tested, shape: Shape | None, settings: DriftSettings, over: tuple[float, float]
 ) -> Markup:
     last = tested[-1][1]
-    badges = [badge("drifted", "alarm")] if _ever_drifted(tested) else []
+    badges = [badge(f"hits: {_hits(tested)} of {len(tested)}")] if _hits(tested) else []
+    badges += [badge("drifted", "alarm")] if _ever_drifted(tested) else []
     parts: list[str] = []
     if shape is not None:
         unit = f", {shape.unit}" if shape.unit else ""
@@ -163,8 +163,12 @@ def _weight(tested: Tested) -> tuple[bool, bool, float]:
     return decides, any(said["hit"] for _, said in tested), _greatest(tested)
 
 
-def _rank(tested: Tested) -> tuple[bool, float]:
-    return not _ever_drifted(tested), -_greatest(tested)
+def _rank(tested: Tested) -> tuple[bool, bool, float]:
+    return not _ever_drifted(tested), not _hits(tested), -_greatest(tested)
+
+
+def _hits(tested: Tested) -> int:
+    return sum(bool(said["hit"]) for _, said in tested)
 
 
 def _greatest(tested: Tested) -> float:

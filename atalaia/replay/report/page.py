@@ -35,7 +35,7 @@ def render_report(
     """
     settings = settings or monitor_settings(manifest.monitors)
     results = [*outcome.drift, *outcome.performance, *outcome.fairness]
-    over = whole_span(results, outcome.start, outcome.end)
+    over = _span(outcome, results)
     title = f"{outcome.model} {outcome.version}, replayed"
     body = element(
         "main",
@@ -43,8 +43,12 @@ def render_report(
         _tiles(outcome),
         _notes(outcome),
         _section("Alerts", _alerts(outcome.alerts, over)),
-        _section("Drift", drift_section(outcome.drift, shapes, settings.drift, over)),
-        _section("Performance", performance_section(outcome.performance, over)),
+        _section(
+            "Drift", drift_section(outcome.drift, shapes, settings.drift, _span(outcome, outcome.drift))
+        ),
+        _section(
+            "Performance", performance_section(outcome.performance, _span(outcome, outcome.performance))
+        ),
         _section("Fairness", fairness_section(outcome.fairness, settings.fairness)),
         _refused(outcome),
         _foot(outcome, results),
@@ -158,6 +162,10 @@ def _foot(outcome: Outcome, results: Sequence[Result]) -> Markup:
         f" Monitors' settings {', '.join(configurations)}." if configurations else "",
     ]
     return element("footer", *words)
+
+
+def _span(outcome: Outcome, results: Sequence[Result]) -> tuple[float, float]:
+    return whole_span(results, outcome.start, outcome.end)
 
 
 def _section(title: str, content: str) -> Markup:

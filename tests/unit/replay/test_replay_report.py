@@ -110,15 +110,15 @@ def test_names_are_text_whatever_they_hold() -> None:
 def test_columns_that_drifted_come_first_with_where_and_since_when() -> None:
     read = page(outcome())
     told = read.text
-    assert told.index("sodium") < told.index("5 columns that did not drift") < told.index("potassium")
+    assert told.index("sodium") < told.index("5 columns without a hit") < told.index("potassium")
     assert "since 2026-01-31 15:00" in told
     assert "from 140 grew from 20 % to 40 %" in told
     assert "up to 136 shrank from 30 % to 10 %" in told
 
 
-def test_without_drift_all_columns_are_folded() -> None:
+def test_without_a_hit_all_columns_are_folded() -> None:
     told = page(outcome(drift=[drift(0), drift(1)])).text
-    assert "No column drifted" in told
+    assert "No column has a hit" in told
 
 
 def test_what_is_provisional_undefined_or_not_whole_is_said() -> None:
