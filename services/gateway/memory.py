@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import redis
 import redis.asyncio
 import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 
 from atalaia.errors import Unavailable
 from atalaia.topics import RESULTS
@@ -21,6 +23,7 @@ _log = structlog.get_logger()
 KEPT_MS = RESULTS.retention_ms
 """How long answers and claims are kept: as long as `results` is."""
 _TIMEOUT_SECONDS = 1.0
+_AGAIN_SECONDS = 0.02
 _TRUSTED_SECONDS = 0.25
 """How long Redis is believed to be there after it answered."""
 
@@ -67,7 +70,11 @@ class Memory:
             None
             if url is None
             else redis.asyncio.Redis.from_url(
-                url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
+                url,
+                socket_timeout=_TIMEOUT_SECONDS,
+                socket_connect_timeout=_TIMEOUT_SECONDS,
+                # Of a Redis that was restarted the old connections are found closed when they are used.
+                retry=Retry(ConstantBackoff(_AGAIN_SECONDS), 1),
             )
         )
         source = resources.files("services.gateway").joinpath("scripts", "claim.lua").read_text("utf-8")
@@ -111,7 +118,9 @@ class Memory:
         if self._claiming is None or self._claiming.done():
             self._claiming = asyncio.create_task(self._claim_all(self._client))
         state, held, *answer = await said
-        return Claim(state.decode(), held.decode(), answer[0] if answer else None)
+        # A claim asked again after its connection broke finds itself.
+        own = state == b"leased" and held.decode() == ticket
+        return Claim("claimed" if own else state.decode(), held.decode(), answer[0] if answer else None)
 
     async def _claim_all(self, client: "redis.asyncio.Redis") -> None:
         """One exchange with Redis for all that came while the last was under way: it costs the most."""

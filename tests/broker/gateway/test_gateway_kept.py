@@ -199,7 +199,7 @@ def test_every_202_is_fetched_though_its_gateway_was_killed(place: Place, other:
         with httpx.Client(base_url=doomed.url, timeout=20) as client:
             accepted = [client.post("/predict", json=ROW, headers=ASYNC) for _ in range(20)]
         doomed.process.kill()
-    assert {answer.status_code for answer in accepted} == {202}
+    assert [answer.text for answer in accepted if answer.status_code != 202] == []
     answers = [fetched(other, answer.headers["location"], seconds=30) for answer in accepted]
     assert {answer.status_code for answer in answers} == {200}
 
@@ -215,6 +215,12 @@ def test_a_wiped_redis_is_filled_again(place: Place, one: httpx.Client) -> None:
 def test_without_redis_plain_requests_go_on_and_others_are_refused(place: Place, one: httpx.Client) -> None:
     place.store.stop("redis")
     try:
+        # An answer of a moment ago still counts for it.
+        processes.wait_until(
+            lambda: one.post("/predict", json=ROW, headers=ASYNC).status_code == 503,
+            what="refusal without Redis",
+            seconds=5,
+        )
         refused: list[Any] = [
             one.post("/predict", json=ROW, headers=headers) for headers in (ASYNC, keyed("any"))
         ]
