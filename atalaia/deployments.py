@@ -148,6 +148,13 @@ def previous_primary(record: ModelRecord) -> Deployment | None:
     return None
 
 
+def answered_last(record: ModelRecord) -> Deployment | None:
+    """The primary of now, else the version that was it last, though it has been retired since."""
+    return current_primary(record) or next(
+        (entry for entry in reversed(record.deployments) if entry.role == "primary"), None
+    )
+
+
 def deployed_version(record: ModelRecord, version: str) -> Deployment | None:
     """The newest deployment of ``version``, in whichever role; None where it was never there, or retired."""
     newest = next((entry for entry in reversed(record.deployments) if entry.version == version), None)

@@ -17,7 +17,6 @@ from confluent_kafka import KafkaException, Message, TopicPartition
 
 from atalaia.bundles.folder import Bundle
 from atalaia.bundles.manifest import Manifest
-from atalaia.bundles.predictor import Predictor
 from atalaia.deployments import add_deployment, current_primary, deployed_version, previous_primary
 from atalaia.errors import BundleError, StreamUnavailable, UnknownModel
 from atalaia.records import BundleRecord, Deployment, DeploymentRole, ModelRecord, Role, TimeMark
@@ -57,6 +56,9 @@ def deploy(
     StreamUnavailable
         where Kafka does not acknowledge.
     """
+    # Brings the model runtime, which who only changes roles has no use for.
+    from atalaia.bundles.predictor import Predictor  # noqa: PLC0415
+
     bundle = Bundle.read(bundle_folder)
     Predictor(bundle).self_test()
     name, version = bundle.name, bundle.version
@@ -114,6 +116,21 @@ def retire(name: str, version: str, *, kafka: KafkaSettings) -> ModelRecord:
     return _change(name, version, "retired", kafka=kafka)
 
 
+def restore(name: str, version: str, *, kafka: KafkaSettings) -> ModelRecord:
+    """Make a version the primary that is deployed, or was until it was retired.
+
+    Raises
+    ------
+    UnknownModel
+        where it never was.
+    """
+    record = _known(name, kafka)
+    known = next((entry for entry in reversed(record.deployments) if entry.version == version), None)
+    if known is None:
+        raise _unknown_version(record, version)
+    return _take_effect(kafka, record, _deployment(version, known.digest, "primary"))
+
+
 def read_models(kafka: KafkaSettings) -> dict[str, ModelRecord]:
     """The latest record of every model."""
     return _read_latest(kafka, MODELS, ModelRecord, lambda record: record.name)
@@ -153,9 +170,13 @@ def _change(name: str, version: str, role: DeploymentRole, *, kafka: KafkaSettin
     record = _known(name, kafka)
     present = deployed_version(record, version)
     if present is None:
-        known = ", ".join(dict.fromkeys(entry.version for entry in record.deployments))
-        raise UnknownModel(f"model {name!r} has no version {version!r} deployed; it had {known}")
+        raise _unknown_version(record, version)
     return _take_effect(kafka, record, _deployment(version, present.digest, role))
+
+
+def _unknown_version(record: ModelRecord, version: str) -> UnknownModel:
+    known = ", ".join(dict.fromkeys(entry.version for entry in record.deployments))
+    return UnknownModel(f"model {record.name!r} has no version {version[:80]!r} deployed; it had {known}")
 
 
 def _deployment(version: str, digest: str, role: DeploymentRole, weight: float | None = None) -> Deployment:

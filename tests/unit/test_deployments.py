@@ -8,6 +8,7 @@ from atalaia.deployments import (
     KEPT_DEPLOYMENTS,
     add_change,
     add_deployment,
+    answered_last,
     current_primary,
     default_model,
     deployed_version,
@@ -231,3 +232,13 @@ def test_of_the_changes_the_last_are_kept() -> None:
     for offset in range(KEPT_CHANGES + 3):
         made = add_change(made, MonitorChange("m", {}, "2026-01-01T00:00:00Z", offset=offset))
     assert [change.offset for change in made.monitors] == list(range(3, KEPT_CHANGES + 3))
+
+
+def test_who_answered_last_is_known_though_all_were_retired() -> None:
+    first, second, listening = deployment("1"), deployment("2"), deployment("3", role="shadow")
+    made = record(first, second, listening)
+    assert answered_last(made) is second
+    emptied = record(*made.deployments, *(deployment(version, role="retired") for version in "231"))
+    assert current_primary(emptied) is None
+    assert answered_last(emptied) is second
+    assert answered_last(ModelRecord(name="m", created_at="", deployments=[])) is None
