@@ -6,8 +6,9 @@ Read once, at an entry point, with `load`; everything below takes what it needs 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -35,6 +36,32 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _redis_url(value: str) -> str:
+    """The URL is not repeated where it is wrong, since it may hold a password."""
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in ("redis", "rediss", "unix") and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("not a URL of Redis, expected redis://[[user]:password@]host[:port][/database]")
+    return value
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    whole = f"{parts.scheme}://{parts.netloc}"
+    if value != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or value != whole):
+        raise ValueError(
+            f"{value[:100]!r} is no origin, expected https://host, with :port where it has one, or *"
+        )
+    return value
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+"""Where a page comes from: scheme, host and port; ``*`` is anywhere."""
+
+
 class KafkaSettings(_Part):
     """Where Kafka is and how its topics are made; without ``bootstrap_servers`` ``atalaia up`` starts one."""
 
@@ -43,14 +70,14 @@ class KafkaSettings(_Part):
     controller_port: Port = 9093
     topic_prefix: str = "atalaia."
     replication_factor: int = Field(1, ge=1)
-    client: dict[str, str] = {}
+    client: dict[str, str] = Field({}, repr=False)
     """Further librdkafka properties (security, for example), given to every client."""
 
 
 class RedisSettings(_Part):
     """Where Redis is; without ``url`` ``atalaia up`` starts one."""
 
-    url: str | None = None
+    url: Annotated[str, AfterValidator(_redis_url)] | None = Field(None, repr=False)
     port: Port = 6379
 
 
@@ -74,6 +101,14 @@ class GatewaySettings(_Part):
     log_inputs: bool = False
     log_predictions: bool = False
     drain: Seconds = 10.0
+    cors_origins: tuple[Origin, ...] = ()
+    """Origins whose pages may read what the gateway answers."""
+
+
+class AccessSettings(_Part):
+    """Who may ask the gateway; without ``keys_file`` everyone of this machine, and nobody else."""
+
+    keys_file: Path | None = None
 
 
 class ScorerSettings(_Part):
@@ -150,6 +185,7 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     bundles: BundlesSettings = BundlesSettings()
     gateway: GatewaySettings = GatewaySettings()
+    access: AccessSettings = AccessSettings()
     scorer: ScorerSettings = ScorerSettings()
     drift: DriftServiceSettings = DriftServiceSettings()
     fairness: FairnessServiceSettings = FairnessServiceSettings()
