@@ -1,11 +1,8 @@
 """The Faust app of a worker: one agent over all topics of its monitors, which gathers records for steps."""
 
 import asyncio
-import logging
-import os
-import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import faust
 import structlog
@@ -18,21 +15,14 @@ from atalaia.stream.headers import ACCEPTED, MARK
 from atalaia.topics import Topic
 from atalaia.worker.consumer import FencedConsumer, FencedTransport
 from atalaia.worker.credentials import credentials_of
+from atalaia.worker.ending import end_process
 from atalaia.worker.gathering import Gathered
 from atalaia.worker.units import Units
 
-EXIT_CODE = 70
 SESSION_SECONDS = 6.0
 _BUFFERED_MESSAGES = 64
 
 _log = structlog.get_logger()
-
-
-def end_process(reason: str) -> NoReturn:
-    """End at once, so that nothing is counted after a step that may be lost; the supervisor starts anew."""
-    _log.error("worker ends", reason=reason, exc_info=sys.exc_info()[1])
-    logging.shutdown()
-    os._exit(EXIT_CODE)
 
 
 class Outlet(Protocol):
@@ -98,9 +88,9 @@ class Shell:
         self._forget()
         try:
             positions = self.units.assign(place.partition for place in places)
+            wanted = {place: positions[self._topics[place.topic], place.partition] for place in places}
         except Exception as error:  # noqa: BLE001 - Faust would go on without positions
             end_process(f"units cannot be opened: {error}")
-        wanted = {place: positions[self._topics[place.topic], place.partition] for place in places}
         self.assigned = True
         _log.info("units open", positions={f"{at.topic}-{at.partition}": to for at, to in wanted.items()})
         return wanted
@@ -113,33 +103,29 @@ class Shell:
         if isinstance(consumer, FencedConsumer):
             await consumer.leave()
 
-    async def _assigned(self, _app: Any, assigned: set[TP], **__: Any) -> None:
+    async def _assigned(self, *arguments: Any, **_: Any) -> None:
         """More workers than partitions: one without any is ready to take over."""
-        self.assigned = self.assigned or not assigned
+        self.assigned = self.assigned or not arguments[1]
 
-    async def _revoked(self, *_: Any, **__: Any) -> None:
+    async def _revoked(self, *_arguments: Any, **_: Any) -> None:
         self._forget()
         self.assigned = False
         self.units.release()
 
     async def _watch(self, stream: Any) -> None:
-        async for event in self._events(stream):
-            self._gathered.add(event.message.partition, self._record(event.message))
-            await self._room.wait()
-            if self._gathered.full:
-                self.step()
-            elif self._timer is None:
-                loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(self._interval_seconds, self.step)
-
-    async def _events(self, stream: Any) -> AsyncIterator[Any]:
         try:
             async for event in stream.events():
-                yield event
-        except asyncio.CancelledError:
-            raise
+                await self._gather(event.message)
         except Exception as error:  # noqa: BLE001 - Faust would start the agent again, past what it lost
             end_process(f"the stream broke: {error}")
+
+    async def _gather(self, message: Any) -> None:
+        self._gathered.add(message.partition, self._record(message))
+        await self._room.wait()
+        if self._gathered.full:
+            self.step()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._interval_seconds, self.step)
 
     def step(self) -> None:
         """Count what was gathered. In one piece: a rebalance comes before or after it."""

@@ -17,6 +17,8 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP, AppT
 from yarl import URL
 
+from atalaia.worker.ending import end_process
+
 FETCH_WAIT_MS = 100
 
 Open = Callable[[Iterable[TP]], Mapping[TP, int]]
@@ -39,7 +41,10 @@ class FencedConsumer(Consumer):
         the fetcher.
         """
         wanted = cast("FencedTransport", self.transport).open_units(self.assignment())
-        await self._thread.call_thread(self._thread.seek_all, wanted)
+        try:
+            await self._thread.call_thread(self._thread.seek_all, wanted)
+        except Exception as error:  # noqa: BLE001 - Faust would go on from wherever it stands
+            end_process(f"positions cannot be sought: {error}")
         return wanted
 
     async def leave(self) -> None:

@@ -17,11 +17,6 @@ class Gathered:
         self._bytes = 0
 
     @property
-    def empty(self) -> bool:
-        """Whether there is nothing."""
-        return not self._messages
-
-    @property
     def full(self) -> bool:
         """Whether a step should not wait for more."""
         return self._messages >= MOST_MESSAGES or self._bytes >= MOST_BYTES

@@ -22,7 +22,8 @@ from atalaia.state.fence import Unit, configuration_digest
 from atalaia.state.redis import RedisState, connect
 from atalaia.telemetry import endpoint, logs
 from atalaia.topics import Topic
-from atalaia.worker.app import Shell, end_process
+from atalaia.worker.app import Shell
+from atalaia.worker.ending import end_process
 from atalaia.worker.kafka_history import read_history, topics_of
 from atalaia.worker.kafka_log import KafkaLog
 from atalaia.worker.kafka_publisher import KafkaPublisher
@@ -220,7 +221,7 @@ def run_worker(
 ) -> int:
     """Run one worker of a service until SIGTERM; the exit code.
 
-    A worker that is in doubt ends its process with `atalaia.worker.app.EXIT_CODE`, to be started again.
+    A worker that is in doubt ends its process with `atalaia.worker.ending.EXIT_CODE`, to be started again.
     """
     logs.configure(service)
     for name in _TALKATIVE:
