@@ -11,10 +11,10 @@ from atalaia.auditing.gathered import AnyArray, Selection, values
 from atalaia.auditing.observed import Chunk
 from atalaia.bundles.manifest import Manifest
 from atalaia.bundles.reference import Distribution
+from atalaia.monitors.drift.watching import ABSTAINED, ANSWERS, APPLICABILITY, CLASS, SCORE
 from atalaia.monitors.units import Watched
 from atalaia.windows.watermark import BoolArray
 
-ANSWERS = ("score", "predicted", "applicability", "abstained")
 _BUCKETS = 256
 
 
@@ -111,12 +111,12 @@ class Columns:
         reference, answers = self._watched.reference, self._watched.reference.answers
         answered = ~np.asarray(reference.abstained, np.bool_)
         kind = self._answers[name]
-        if kind == "score":
+        if kind == SCORE:
             return Sample.of(answers.scores[answered])
-        if kind == "predicted":
+        if kind == CLASS:
             names = np.array([str(label) for label in self._watched.manifest.classes], np.object_)
             return None if answers.predicted is None else Sample.of(names[answers.predicted[answered]])
-        if kind == "applicability":
+        if kind == APPLICABILITY:
             return Sample.of(reference.distances.astype(np.float32))
         return Sample.of((~answered).astype(np.float32))
 
@@ -125,7 +125,7 @@ class Columns:
             return self._features[name].numeric
         if name in self._context:
             return self._context[name].numeric
-        return self._answers[name] != "predicted"
+        return self._answers[name] != CLASS
 
     def _read(self, name: str, chunk: Chunk, inside: BoolArray) -> AnyArray | None:
         section = chunk.section
@@ -145,12 +145,12 @@ class Columns:
 
     def _answer(self, kind: str, chunk: Chunk, inside: BoolArray) -> AnyArray | None:
         section, abstained = chunk.section, chunk.section.abstained.numpy()
-        if kind == "abstained":
+        if kind == ABSTAINED:
             return abstained[inside].astype(np.float32)
-        if kind == "applicability":
+        if kind == APPLICABILITY:
             return section.applicability.numpy()[inside]
         answered = inside & ~abstained
-        if kind == "score":
+        if kind == SCORE:
             scores: AnyArray = section.score.numpy()[answered]
             return scores
         if section.label is None or section.classes is None:

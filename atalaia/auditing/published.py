@@ -52,7 +52,7 @@ def read_result(monitor: str, value: bytes) -> Published:
     result = msgspec.json.decode(value, type=KINDS[monitor])
     window = Window(milliseconds(result.window.start), milliseconds(result.window.end))
     place = Place(monitor, Stream(result.model, result.version, result.role), window)
-    return Published(place, result, msgspec.to_builtins(result))
+    return Published(place, result, _plain(result))
 
 
 def latest(results: Iterable[Published]) -> dict[Place, Published]:
@@ -78,3 +78,14 @@ def milliseconds(text: str) -> int:
     1500
     """
     return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def _plain(value: Any) -> Any:
+    """Records as plain values, members that have their default value too."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    return value

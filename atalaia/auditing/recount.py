@@ -64,6 +64,7 @@ class Recount:
         self._logs: dict[str, ModelLog] = {}
         self._settings = _SettingsLog(models, begins)
         self._lateness: dict[str, dict[Stream, dict[str, Lateness]]] = defaultdict(dict)
+        self._digests: dict[Stream, str] = {}
         self._laps: dict[str, list[int]] = defaultdict(lambda: [begins])
         self._ids: dict[tuple[Any, ...], Ids] = {}
         self._stored: dict[Stream, dict[int, BoolArray]] = defaultdict(dict)
@@ -109,15 +110,17 @@ class Recount:
             self._logs.setdefault(model, ModelLog(model))
         for section in observation.models:
             stream = Stream(section.model, section.version, section.role)
-            if section.model in self._wanted and stream not in self._lateness[section.model]:
+            if section.model in self._wanted and self._digests.get(stream) != section.digest:
+                self._digests[stream] = section.digest
                 self._set_lateness(stream, section.digest)
 
     def _change(self, offset: int, changes: Iterable[MonitorChange]) -> None:
         for change in changes:
             self._settings.add(offset, change)
             self._laps[change.model].append(offset)
-            for stream in list(self._lateness[change.model]):
-                del self._lateness[change.model][stream]  # anew with its next rows
+            for stream, digest in self._digests.items():
+                if stream.model == change.model:
+                    self._set_lateness(stream, digest)
 
     def _set_lateness(self, stream: Stream, digest: str) -> None:
         watched = self._models.watched(stream.model, stream.version, digest)

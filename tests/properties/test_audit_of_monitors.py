@@ -1,0 +1,76 @@
+"""What the monitors publish of any log, the audit finds in it again; what was changed, it names."""
+
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from atalaia.auditing.labels import LabelLog
+from atalaia.auditing.published import Published, read_result
+from atalaia.auditing.recount import Checked, Recount
+from atalaia.monitors.units import Models
+from atalaia.records import Observation
+from atalaia.topics import DRIFT, FAIRNESS, PERFORMANCE
+from tests.properties import test_drift_monitor as drift
+from tests.properties import test_truth_monitor as truth
+from tests.unit.monitors.truth.truth_log import Told, Worker
+
+
+def recount(
+    results: list[Published], log: list[Observation], models: Models, labels: LabelLog | None = None
+) -> list[Checked]:
+    recounted = Recount(results, models=models, labels=LabelLog() if labels is None else labels)
+    for offset, observation in enumerate(log):
+        recounted.take(offset, observation)
+    return recounted.finish(len(log))
+
+
+def wrong(checked: list[Checked]) -> list[Any]:
+    return [
+        (one.published.place, one.published.result.cut, one.reason, one.mismatches)
+        for one in checked
+        if one.mismatches or one.reason
+    ]
+
+
+def labels_of(told: list[Told]) -> LabelLog:
+    log = LabelLog()
+    for position, message in enumerate(told):
+        if message.mark is not None:
+            log.mark(position, message.mark)
+        else:
+            value = msgspec.json.encode(list(message.labels))
+            log.add(message.model, position, value, written_ms=message.written_ms)
+    return log
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(drift.DEFINITIONS), drift.cut_logs())
+def test_every_revision_of_drift_is_what_its_rows_come_to(
+    definition: dict[str, Any], case: tuple[list[drift.Make], list[int], list[bool]]
+) -> None:
+    makers, cuts, restarts = case
+    known = drift.bundles(definition)
+    log = [make(known, number) for number, make in enumerate(makers)]
+    reader = drift.read(known, log, cuts, restarts)
+    results = [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
+    checked = recount(results, log, known)
+    assert not wrong(checked)
+    assert len(checked) == len(results)
+
+
+@settings(deadline=None, max_examples=60)
+@given(truth.logs())
+def test_every_revision_of_performance_and_fairness_is_what_its_rows_and_labels_come_to(
+    log: truth.Log,
+) -> None:
+    worker = truth.read(log, kills=True)
+    results = [
+        read_result(entry.topic.name, entry.value)
+        for entry in worker.published
+        if entry.topic in (PERFORMANCE, FAIRNESS)
+    ]
+    checked = recount(results, log.messages, truth.BUNDLES, labels_of(log.truth))
+    assert not wrong(checked)
+    assert len(checked) == len(results)
