@@ -185,6 +185,7 @@ class Shell:
             stream_buffer_maxsize=_BUFFERED_MESSAGES,
             stream_recovery_delay=0.0,
             consumer_auto_offset_reset="none",
+            consumer_max_fetch_size=4_194_304,
             consumer_group_instance_id=f"{kafka.topic_prefix}{service}-{worker}",
             broker_session_timeout=SESSION_SECONDS,
             broker_heartbeat_interval=1.0,

@@ -17,6 +17,7 @@ _TOTALS = {
     "gaps": "Times that the log itself did not follow on",
     "rebuilds": "States made anew",
     "lost": "Messages that expired before they were read",
+    "oversized": "Results too large for their topic, which became dead letters",
 }
 
 
@@ -58,7 +59,7 @@ class WorkerMetrics(Collector):
         """The metrics as they stand."""
         report = self._report()
         for name, text in _TOTALS.items():
-            unit = "" if name in {"steps", "messages", "rebuilds", "gaps"} else "_messages"
+            unit = "" if name in {"steps", "messages", "rebuilds", "gaps", "oversized"} else "_messages"
             value = report.totals.get(name, 0)
             yield CounterMetricFamily(f"{self._prefix}{name}{unit}", text, value=value)
         yield self._places("position_offset", "Next offset of each input partition", report.positions)

@@ -8,20 +8,19 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from atalaia.errors import LostByRetention
-from atalaia.join.rows import ExpiredRows, RowKeys, RowValues
 from atalaia.monitors.units import PartitionMonitor, Publication, Record
 from atalaia.results import Cut
 from atalaia.state.errors import ExitAndReload, ResendStepOrExit
 from atalaia.state.fence import Fence, Loaded, Outcome, StateStore, Step, Token, Unit
-from atalaia.stream.deadletters import dead_letter_headers
-from atalaia.topics import DEAD_LETTERS, LABELS, OBSERVATIONS, Topic
+from atalaia.topics import LABELS, OBSERVATIONS, Topic
+from atalaia.worker import letters
 from atalaia.worker.history import History
 from atalaia.worker.log import Log
 from atalaia.worker.outgoing import outbox_entry
 from atalaia.worker.patience import patiently
 from atalaia.worker.publisher import Publisher
 from atalaia.worker.sequence import Sequence
+from atalaia.worker.stored_rows import StoredRows
 
 _log = structlog.get_logger()
 _NONCE_BYTES = 16
@@ -70,6 +69,7 @@ class UnitRunner:
         self.messages = 0
         self.rebuilds = 0
         self.lost = 0
+        self.oversized = 0
         self._make_monitor = make_monitor
         self._store = store
         self._log = log
@@ -133,8 +133,8 @@ class UnitRunner:
         fresh = self._sequence.admit(records)
         if not fresh:
             return
-        change = self.monitor.take(fresh, self._cut(), _Rows(self._store, self.unit, self._incarnation))
-        said = [*self._losses, *change.publications]
+        change = self.monitor.take(fresh, self._cut(), StoredRows(self._store, self.unit, self._incarnation))
+        said = [*self._losses, *(self._fitting(entry) for entry in change.publications)]
         outbox = [
             outbox_entry(entry, service=self.unit.service, generation=self.generation, time=self._now())
             for entry in said
@@ -228,22 +228,15 @@ class UnitRunner:
         self.lost += end - first
         self.monitor.lose(topic, first, end)
         self._sequence.lose(topic, end)
-        refusal = LostByRetention(f"positions {first} to {end} expired before {self.unit.service} read them")
-        headers = dead_letter_headers(
-            topic=topic.name, partition=self.unit.partition, offset=first, refusal=refusal
-        )
-        place = f"{topic.name}/{self.unit.partition}/{first}/{end}"
-        self._losses.append(
-            Publication(
-                DEAD_LETTERS,
-                key="",
-                subject=f"{self.unit.service}/{place}",
-                value=msgspec.json.encode({"from": first, "to": end}),
-                content=place,
-                once=True,
-                headers=tuple((name, _bytes(value)) for name, value in headers),
-            )
-        )
+        self._losses.append(letters.expired(self.unit, topic, first, end))
+
+    def _fitting(self, publication: Publication) -> Publication:
+        letter = letters.too_large(self.unit, publication, self.positions[OBSERVATIONS.name])
+        if letter is None:
+            return publication
+        _log.error("too large to be published", topic=publication.topic.name, subject=publication.subject)
+        self.oversized += 1
+        return letter
 
     def _cut(self) -> Cut:
         positions = self.positions
@@ -262,22 +255,3 @@ class UnitRunner:
         rebuilt_to = self._rebuilt_to
         if rebuilt_to is not None and all(self.positions[name] >= end for name, end in rebuilt_to.items()):
             self._rebuilt_to = self._history = None
-
-
-class _Rows:
-    """The rows of the join as they are stored before a batch."""
-
-    def __init__(self, store: StateStore, unit: Unit, incarnation: bytes) -> None:
-        self._store, self._unit, self._incarnation = store, unit, incarnation
-
-    def read_rows(self, keys: RowKeys) -> RowValues:
-        """What is held of the ids asked for."""
-        return patiently(lambda: self._store.read_rows(self._unit, self._incarnation, keys))
-
-    def read_expired(self, buckets: Records[int], by_ms: int) -> ExpiredRows:
-        """What some buckets hold that expires by a time."""
-        return patiently(lambda: self._store.read_expired(self._unit, self._incarnation, buckets, by_ms))
-
-
-def _bytes(value: str | bytes | None) -> bytes:
-    return value.encode() if isinstance(value, str) else value or b""

@@ -111,4 +111,4 @@ class Units:
         return summed
 
 
-_TOTALS = ("steps", "messages", "dropped", "gaps", "rebuilds", "lost")
+_TOTALS = ("steps", "messages", "dropped", "gaps", "rebuilds", "lost", "oversized")

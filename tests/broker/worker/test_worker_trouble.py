@@ -14,6 +14,7 @@ from atalaia.runtime import redis as redis_runtime
 from atalaia.runtime.ports import free_port
 from atalaia.settings import RedisSettings
 from atalaia.state.fence import Fence
+from atalaia.stream.admin import create_topics
 from atalaia.stream.ledger import read_topic
 from atalaia.topics import DEAD_LETTERS, DRIFT, OBSERVATIONS
 from atalaia.worker.app import SESSION_SECONDS
@@ -83,6 +84,30 @@ def test_state_that_is_wiped_is_made_anew_and_says_nothing_twice(workers: Worker
     assert by_generation[b"0"]
     assert by_generation[b"1"]
     assert not by_generation[b"0"] & by_generation[b"1"]
+
+
+def test_an_old_redis_beside_a_new_log_is_made_anew(workers: Workers) -> None:
+    feed = Feed(workers.settings.kafka)
+    name = workers.add(0)
+    workers.supervisor.wait_ready(name)
+    for _ in range(5):
+        feed.write("of the old log", 3)
+    feed.finish()
+    workers.wait_for(lambda: workers.counts() == expected(feed))
+    workers.supervisor.stop(name)
+    kafka = workers.settings.kafka
+    other = kafka.model_copy(update={"topic_prefix": f"other.{kafka.topic_prefix}"})
+    workers.settings = workers.settings.model_copy(update={"kafka": other})
+    create_topics(other)
+    feed = Feed(other)
+    for _ in range(10):
+        feed.write("of the new log", 2)
+    feed.finish()
+    workers.add(0)
+    workers.wait_for(lambda: workers.counts() == expected(feed))
+    loaded = workers.load(0)
+    assert loaded.fence is not None
+    assert loaded.fence.generation == 1
 
 
 def test_a_redis_that_restarts_is_noticed(workers: Workers, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """A unit over crashes, zombies and logs that change under it."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from atalaia.monitors.units import Change
 from atalaia.state.errors import ExitAndReload, ResendStepOrExit, RetryRead
 from atalaia.state.fence import Loaded, StateStore, Unit
-from atalaia.topics import LABELS, OBSERVATIONS
+from atalaia.topics import DRIFT, LABELS, OBSERVATIONS
 from atalaia.worker.errors import RecordsSkipped
 from atalaia.worker.outgoing import Outgoing
 from atalaia.worker.unit import UnitRunner
@@ -364,3 +366,24 @@ def test_what_is_published_is_acknowledged_whoever_owns_the_unit(world: World) -
     publisher.deliver()
     units.acknowledge()
     assert runner._store.pending(UNIT) == []
+
+
+def test_a_result_too_large_for_its_topic_becomes_a_dead_letter(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner, publisher = world.worker()
+    run(runner, world)
+    take = Summing.take
+
+    def inflated(*arguments: Any) -> Change:
+        change = take(*arguments)
+        large = [entry._replace(value=bytes(DRIFT.max_value_bytes + 1)) for entry in change.publications]
+        return dataclasses.replace(change, publications=large)
+
+    monkeypatch.setattr(Summing, "take", inflated)
+    runner.take([world.log.observe(10)])
+    (letter,) = publisher.flying.values()
+    headers = dict(letter.headers)
+    assert (letter.topic, headers["reason"], headers["topic"]) == ("dead-letters", b"too_large", b"drift")
+    assert headers["ce_subject"] == b"drift/drift/1/window 0"
+    assert runner.oversized == 1
