@@ -13,7 +13,7 @@ from atalaia.errors import AtalaiaError
 
 COMMANDS = {
     "demo": "See the main job at work: real Kafka, rows, refusals, a scorer killed, nothing lost.",
-    "up": "Run Kafka, Redis, gateway and scorer on this machine until Ctrl-C or SIGTERM.",
+    "up": "Run Kafka, Redis and all services on this machine until Ctrl-C or SIGTERM.",
     "models": "Deploy, promote, roll back and retire versions, and list them.",
     "monitors": "Show and change how a model is watched.",
     "labels": "Send what turned out to be true, from a CSV file.",

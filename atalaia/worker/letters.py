@@ -13,7 +13,7 @@ def expired(unit: Unit, topic: Topic, first: int, end: int) -> Publication:
     """Of positions [first, end) that expired before they were read."""
     refusal = LostByRetention(f"positions {first} to {end} expired before {unit.service} read them")
     value = msgspec.json.encode({"from": first, "to": end})
-    return _letter(unit, topic, first, f"{first}/{end}", value, refusal)
+    return _letter(unit, topic, offset=first, subject=f"{first}/{end}", value=value, refusal=refusal)
 
 
 def too_large(unit: Unit, publication: Publication, offset: int) -> Publication | None:
@@ -22,11 +22,12 @@ def too_large(unit: Unit, publication: Publication, offset: int) -> Publication 
     if size <= topic.max_value_bytes:
         return None
     refusal = TooLarge(f"{publication.subject} has {size} bytes; {topic.name} takes {topic.max_value_bytes}")
-    return _letter(unit, topic, offset, publication.subject, publication.content.encode(), refusal)
+    value = publication.content.encode()
+    return _letter(unit, topic, offset=offset, subject=publication.subject, value=value, refusal=refusal)
 
 
 def _letter(
-    unit: Unit, topic: Topic, offset: int, subject: str, value: bytes, refusal: Refusal
+    unit: Unit, topic: Topic, *, offset: int, subject: str, value: bytes, refusal: Refusal
 ) -> Publication:
     headers = dead_letter_headers(topic=topic.name, partition=unit.partition, offset=offset, refusal=refusal)
     return Publication(
