@@ -59,6 +59,8 @@ class Flight:
     def __init__(self, model: str, *, replay: str) -> None:
         self.model = model
         self.sent_rows = self.answered = self.abstained = 0
+        self._next_row = 0
+        self._awaited: dict[int, deque[int]] = defaultdict(deque)
         self.failures: list[tuple[int, Sent]] = []
         self.failed = 0
         self.versions: dict[str, int] = {}
@@ -77,6 +79,17 @@ class Flight:
     def in_flight(self) -> int:
         """Rows sent whose fate is not known."""
         return self.sent_rows - self.accounted
+
+    @property
+    def earliest_row(self) -> int:
+        """The first row whose fate is not known; all before it are accounted for."""
+        return min((rows[0] for rows in self._awaited.values() if rows), default=self._next_row)
+
+    def sent(self, partition: int, first_row: int, rows: int) -> None:
+        """A request is sent to a partition, after all that were sent to it before."""
+        self.sent_rows += rows
+        self._next_row = first_row + rows
+        self._awaited[partition].append(first_row)
 
     def written(self, partition: int, sent: Sent) -> None:
         """Kafka has a request, after all that were sent to its partition before."""
@@ -104,6 +117,7 @@ class Flight:
         written, seen = self._written[partition], self._seen[partition]
         while written and written[0].offset < covered:
             sent = written.popleft()
+            self._awaited[partition].popleft()
             found = seen.pop(sent.offset, None)
             if found is None:
                 self._fail(partition, sent)

@@ -122,7 +122,7 @@ class Replay:
             try:
                 self._begin(writer)
                 self._send(writer, follower, began)
-                self._end(writer)
+                self._end(writer, follower)
             except BaseException:
                 self._abandon(writer)
                 raise
@@ -203,9 +203,10 @@ class Replay:
         if sent - self._marked_rows < _MARK_ROWS and now - self._marked_at < _MARK_SECONDS:
             return
         self._marked_rows, self._marked_at = sent, now
-        time_ms = self._schedule.time(sent - 1)
-        writer.mark_requests("at", time_ms)
-        if self._target is not None:
+        writer.mark_requests("at", self._schedule.time(sent - 1))
+        if self._target is not None and (row := self._flight.earliest_row):
+            # Labels do not overtake what was said of their rows, so that whoever joins them need not wait.
+            time_ms = self._schedule.time(row - 1)
             self._write_labels(writer, time_ms)
             writer.mark_labels("at", time_ms)
 
@@ -213,11 +214,12 @@ class Replay:
         while (labels := self._queue.take(by_ms, most=_LABELS_AT_ONCE)) is not None:
             writer.labels(labels)
 
-    def _end(self, writer: Writer) -> None:
+    def _end(self, writer: Writer, follower: Follower) -> None:
         """What is left of the labels, then the end of the replay's time: of the labels first, so that what
         is closed by the end of the rows has them.
         """  # fmt: skip
         if self._target is not None:
+            self._wait_while(writer, follower, lambda: self._flight.in_flight > 0)
             self._write_labels(writer, self._queue.last_ms)
             writer.mark_labels("end", max(self._queue.last_ms, self._schedule.last_ms))
             writer.flush()

@@ -68,7 +68,7 @@ class Writer:
     def request(self, request: Request) -> None:
         """Send a request to the next partition."""
         partition, self._next = self._next, (self._next + 1) % REQUESTS.partitions
-        self._flight.sent_rows += request.rows
+        self._flight.sent(partition, request.first_row, request.rows)
 
         def delivered(error: Any, message: Message) -> None:
             if self._accepted(error):

@@ -42,9 +42,12 @@ def covering(
     return SeenObservation(ranges, list(models), marks or [])
 
 
-def flight_of(*rows: int) -> Flight:
-    flight = Flight("m", replay="r")
-    flight.sent_rows = sum(rows)
+def flight_of(*sent: tuple[int, int]) -> Flight:
+    """One that sent requests of so many rows to partitions."""
+    flight, row = Flight("m", replay="r"), 0
+    for partition, rows in sent:
+        flight.sent(partition, row, rows)
+        row += rows
     return flight
 
 
@@ -53,16 +56,17 @@ def counts(flight: Flight) -> tuple[int, int, int, int]:
 
 
 def test_a_request_that_is_covered_without_being_observed_has_failed() -> None:
-    flight = flight_of(3, 2, 1)
+    flight = flight_of((0, 3), (0, 2), (0, 1))
     for offset, (first, rows) in enumerate([(0, 3), (3, 2), (5, 1)]):
         flight.written(0, Sent(offset, first, rows))
     flight.observe(covering({0: 2}, seen([(0, 0, [False, True, False])])))
     assert counts(flight) == (2, 1, 2, 1)
+    assert flight.earliest_row == 5
     assert flight.failures == [(0, Sent(1, 3, 2))]
 
 
 def test_other_models_shadows_and_others_requests_are_not_ours() -> None:
-    flight = flight_of(1, 1)
+    flight = flight_of((0, 1), (0, 1))
     flight.written(0, Sent(1, 0, 1))
     flight.written(0, Sent(5, 1, 1))
     others = seen([(0, 0, [False]), (0, 2, [True, True])])
@@ -106,15 +110,17 @@ def test_all_rows_are_accounted_for_however_deliveries_and_observations_interlea
     fates: list[tuple[int, str, list[bool]]], data: st.DataObject
 ) -> None:
     ends = dict.fromkeys(range(PARTITIONS), 0)
-    written: list[list[Any]] = []
+    row = 0
+    written: list[Any] = []
     observed: list[tuple[int, int, list[bool]]] = []
     for partition, fate, flags in fates:
         offset, ends[partition] = ends[partition], ends[partition] + 1
         if fate != "foreign":
-            written.append([partition, Sent(offset, 0, len(flags))])
+            written.append((partition, Sent(offset, row, len(flags))))
+            row += len(flags)
         if fate != "failed":
             observed.append((partition, offset, flags))
-    flight = flight_of(*(len(flags) for _, fate, flags in fates if fate != "foreign"))
+    flight = flight_of(*((p, len(flags)) for p, fate, flags in fates if fate != "foreign"))
     messages = []
     covered = dict.fromkeys(ends, 0)
     for last in [False] * data.draw(st.integers(0, 4)) + [True]:
@@ -122,16 +128,15 @@ def test_all_rows_are_accounted_for_however_deliveries_and_observations_interlea
         mine = [entry for entry in observed if covered[entry[0]] <= entry[1] < upto[entry[0]]]
         messages.append(covering(upto, *([seen(mine)] if mine else [])))
         covered = upto
-    queue = [("written", entry) for entry in written]
-    steps = data.draw(st.lists(st.booleans(), max_size=len(queue) + len(messages)))
-    words: list[Any] = [*queue]
-    for step in steps:
-        if step and words:
-            partition, sent = words.pop(0)[1]
-            flight.written(partition, sent)
+    firsts = [sent.first_row for _, sent in written]
+    for step in data.draw(st.lists(st.booleans(), max_size=len(written) + len(messages))):
+        if step and written:
+            flight.written(*written.pop(0))
         elif messages:
             flight.observe(messages.pop(0))
-    for _, (partition, sent) in words:
+        assert flight.earliest_row in {*firsts, row}
+        assert flight.earliest_row <= flight.accounted
+    for partition, sent in written:
         flight.written(partition, sent)
     for message in messages:
         flight.observe(message)
@@ -142,3 +147,4 @@ def test_all_rows_are_accounted_for_however_deliveries_and_observations_interlea
         sum(len(flags) for fate, flags in ours if fate == "failed"),
         0,
     )
+    assert flight.earliest_row == row
