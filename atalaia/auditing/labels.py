@@ -44,6 +44,10 @@ class LabelLog:
         self._clock.take(mark)
         self.end = position + 1
 
+    def skip(self, position: int) -> None:
+        """A message that says nothing."""
+        self.end = position + 1
+
     def add(self, model: str, position: int, value: bytes, *, written_ms: int) -> None:
         """A message with labels of a model; one that cannot be read says nothing."""
         self.end = position + 1

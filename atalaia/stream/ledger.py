@@ -1,7 +1,7 @@
 """The log read to its committed end, as the facts that `atalaia.conservation` examines."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 from confluent_kafka import Message, TopicPartition
@@ -17,17 +17,29 @@ from atalaia.stream.positions import bounds_of
 from atalaia.topics import DEAD_LETTERS, OBSERVATIONS, PREDICTIONS, REQUESTS, Topic
 
 _TIMEOUT_SECONDS = 15.0
+_OF_MONITORS = {"bundle_missing"}
+"""Reasons of dead letters that monitors write of rows that were answered."""
+
+Observe = Callable[[int, int, Observation], None]
+"""Takes partition, offset and content of a message."""
 
 
-def read_facts(kafka: KafkaSettings) -> Facts:
+def read_facts(
+    kafka: KafkaSettings, *, observe: Observe | None = None, ends: dict[int, int] | None = None
+) -> Facts:
     """All facts; outcomes before requests, so that a log still being written is no false alarm.
+
+    Parameters
+    ----------
+    observe : is handed each message of `observations` too, in log order within each partition
+    ends : is told where each of their partitions ended
 
     Raises
     ------
     StreamUnavailable
         where Kafka does not answer.
     """
-    observations = [observed(message) for message in read_topic(kafka, OBSERVATIONS)]
+    observations = _read_observations(kafka, observe, {} if ends is None else ends)
     letters = [
         letter for message in read_topic(kafka, DEAD_LETTERS) if (letter := read_letter(kafka, message))
     ]
@@ -45,16 +57,15 @@ def read_topic(kafka: KafkaSettings, topic: Topic) -> Iterator[Message]:
         yield from reader.read_to_end()
 
 
-def observed(message: Message) -> Observed:
-    """A message of `observations`."""
-    record = msgspec.json.decode(message.value() or b"", type=Observation)
+def observed(partition: int, offset: int, record: Observation) -> Observed:
+    """What a message of `observations` says of requests."""
     answering = (model for model in record.models if model.role != "shadow")
     requests = [request for model in answering for request in _observed_requests(model)]
     requests += [
         ObservedRequest(entry.mark.model or "", entry.partition, entry.offset, "", "mark")
         for entry in record.marks
     ]
-    return Observed(message.partition() or 0, message.offset() or 0, record.ranges, requests)
+    return Observed(partition, offset, record.ranges, requests)
 
 
 def read_letter(kafka: KafkaSettings, message: Message) -> Letter | None:
@@ -64,7 +75,7 @@ def read_letter(kafka: KafkaSettings, message: Message) -> Letter | None:
         value.decode() if isinstance(value := headers.get(name), bytes) else ""
         for name in ("topic", "partition", "offset", "reason")
     )
-    if topic != kafka.topic_prefix + REQUESTS.name:
+    if topic != kafka.topic_prefix + REQUESTS.name or reason in _OF_MONITORS:
         return None
     return Letter(int(partition), int(offset), reason)
 
@@ -77,6 +88,20 @@ def outcome_of(prediction: bytes) -> Outcome:
     if (response.parameters or {}).get(EXPIRED):
         return "expired"
     return "abstained" if _all_abstained(abstained_rows(response)) else "answered"
+
+
+def _read_observations(kafka: KafkaSettings, observe: Observe | None, ends: dict[int, int]) -> list[Observed]:
+    decode = msgspec.json.Decoder(Observation).decode
+    found = []
+    with LogReader(kafka, (OBSERVATIONS,)) as reader:
+        for message in reader.read_to_end():
+            partition, offset = message.partition() or 0, message.offset() or 0
+            record = decode(message.value() or b"")
+            found.append(observed(partition, offset, record))
+            if observe is not None:
+                observe(partition, offset, record)
+        ends.update({partition: end for (_, partition), end in reader.ends.items()})
+    return found
 
 
 def _observed_requests(model: ModelObservation) -> Iterator[ObservedRequest]:
