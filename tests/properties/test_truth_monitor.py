@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atalaia.alerts import rfc3339
+from atalaia.inference.columns import parse_time
 from atalaia.join.held import MOST_EARLY_LABELS
-from atalaia.records import Label, Observation
+from atalaia.records import ContextValue, Label, Observation, Role
 from atalaia.results import FairnessResult, PerformanceResult
 from tests.unit.monitors.truth.truth_log import (
     MINUTE,
@@ -29,6 +30,8 @@ TOLERANCE = MINUTE
 NEVER = -(1 << 46)
 START = 1_700_000_040_000
 CLASSES = ("no", "yes")
+CONTEXTS: list[dict[str, ContextValue] | None] = [None, None, {"sex": "F"}, {"sex": "X"}, {"sex": None}]
+STREAMS: list[tuple[str, Role]] = [("1", "primary"), ("1", "primary"), ("2", "canary"), ("2", "shadow")]
 BUNDLES = Bundles.of(manifest_of(), manifest_of(version="2"))
 FIRST = seen(
     START,
@@ -65,9 +68,7 @@ def logs(draw: st.DrawFn) -> Log:
         for name, behind in draw(
             st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(-70, 140)), max_size=6)
         ):
-            version, role = draw(
-                st.sampled_from([("1", "primary"), ("1", "primary"), ("2", "canary"), ("2", "shadow")])
-            )
+            version, role = draw(st.sampled_from(STREAMS))
             row = Row(
                 name,
                 time - behind * SECOND,
@@ -117,7 +118,7 @@ def labels(draw: st.DrawFn) -> list[Told]:
                         draw(st.sampled_from(["no", "yes", "yes", "bad", None])),
                         row=draw(st.sampled_from([0, 0, 0, 1])),
                         time=None if ahead == 0 else rfc3339(time + ahead * SECOND),
-                        context=draw(st.sampled_from([None, None, {"sex": "F"}, {"sex": "X"}, {"sex": None}])),
+                        context=draw(st.sampled_from(CONTEXTS)),
                     )
                 )
         log.append(Told(tuple(several), time))
@@ -180,7 +181,7 @@ class Naive:
             for place, label in enumerate(message.labels):
                 if (label.id, label.row) != (known.row.id, known.place) or label.label not in CLASSES:
                     continue
-                time = message.written_ms if label.time is None else _parse(label.time)
+                time = message.written_ms if label.time is None else parse_time(label.time)
                 met = max(time, mark)
                 if known.row.time_ms < met + HORIZON and met < known.row.time_ms + HORIZON:
                     key = time, position, place
@@ -215,12 +216,6 @@ def _in_message_order(rows: list[Row]) -> list[tuple[Row, int]]:
             expired = request[0].expired
             answer += [(row._replace(expired=expired), place) for place, row in enumerate(request)]
     return answer
-
-
-def _parse(text: str) -> int:
-    from atalaia.inference.columns import parse_time
-
-    return parse_time(text)
 
 
 def check_performance(result: PerformanceResult, rows: list[tuple[Row, Known | None]]) -> None:

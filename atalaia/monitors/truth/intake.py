@@ -32,6 +32,21 @@ class WaitingLabels(msgspec.Struct, frozen=True, array_like=True):
     context: dict[str, list[ContextValue]]
     mark_ms: int
     position: int
+    read_ms: int | None
+
+
+class Awaited(msgspec.Struct, frozen=True, array_like=True):
+    """A replay that the observations of a model tell of, and when at the latest its labels do too."""
+
+    replay: str
+    by_ms: int
+
+
+class LabelReplay(msgspec.Struct, frozen=True, array_like=True):
+    """The last replay that the labels of a model tell of."""
+
+    replay: str
+    ended: bool
 
 
 @dataclass
@@ -67,7 +82,9 @@ class LabelIntake:
         self.unknown_model = 0
         self.unreadable = 0
         self.moved = 0
+        self.replays: dict[str, LabelReplay] = {}
         self._foreign = foreign
+        self._wall_ms: int | None = None
         self._given: dict[str, _Given] = {}
         self._waiting: list[WaitingLabels] = []
         self.changed = False
@@ -94,6 +111,21 @@ class LabelIntake:
         given.add(rows, NEVER_MS if mark_ms is None else mark_ms, record.offset)
         return []
 
+    def time_ms(self, model: str, awaited: Awaited | None) -> int | None:
+        """How far the labels of a model have come.
+
+        None while its observations are, or were, in a replay that its labels have not come to: the wall
+        clock says nothing then. A replay without labels is one of which nothing is told until its time is up.
+        """
+        time_ms = self.clock.time_ms(model)
+        if awaited is None or time_ms is None:
+            return time_ms
+        told = self.replays.get(model)
+        if told is not None and told.replay == awaited.replay:
+            return time_ms
+        running = told is not None and not told.ended
+        return None if running or time_ms < awaited.by_ms else time_ms
+
     def labels(self, model: str) -> TimedLabels | None:
         """Those of a model that has been seen, of the batch and of before."""
         given = _Given()
@@ -113,7 +145,8 @@ class LabelIntake:
         """The batch is over: labels nobody asked for wait, the latest few, for a while."""
         for model, given in self._given.items():
             for rows, mark_ms, position in zip(given.rows, given.marks_ms, given.positions, strict=True):
-                self._waiting.append(_waiting(model, rows, mark_ms, position))
+                waiting = _waiting(model, rows, mark_ms, position)
+                self._waiting.append(msgspec.structs.replace(waiting, read_ms=self._wall_ms))
                 self.changed = True
         self._given = {}
         if self._waiting:
@@ -124,24 +157,30 @@ class LabelIntake:
         self.changed = False
         return msgspec.msgpack.encode(self._waiting)
 
-    def restore(self, waiting: bytes) -> None:
-        """Go on with those that wait."""
-        self._waiting = msgspec.msgpack.decode(waiting, type=list[WaitingLabels])
+    def restore(self, waiting: bytes | None) -> None:
+        """Go on with those that wait, the clock having been restored."""
+        self._wall_ms = self.clock.snapshot().wall_ms
+        if waiting is not None:
+            self._waiting = msgspec.msgpack.decode(waiting, type=list[WaitingLabels])
 
     def _take_mark(self, record: Record) -> list[Publication]:
         try:
-            self.clock.take(_decode_mark(record.value or b""))
+            mark = _decode_mark(record.value or b"")
         except msgspec.DecodeError as error:
             self.unreadable += 1
             return [unreadable_letter(record, f"no mark of time ({error})")]
+        self.clock.take(mark)
+        if mark.kind == "clock":
+            self._wall_ms = mark.time_ms
+        if mark.model is not None and mark.replay is not None:
+            self.replays[mark.model] = LabelReplay(mark.replay, mark.kind == "end")
         return []
 
     def _expire(self) -> None:
         kept: list[WaitingLabels] = []
         rows = 0
         for entry in reversed(self._waiting):
-            now_ms = self.clock.time_ms(entry.model)
-            stale = now_ms is not None and entry.mark_ms != NEVER_MS and now_ms > entry.mark_ms + WAIT_MS
+            stale = self._wall_ms is not None and self._wall_ms > (entry.read_ms or 0) + WAIT_MS
             if stale or rows + len(entry.ids) > MOST_WAITING:
                 self.unknown_model += len(entry.ids)
                 self.changed = True
@@ -153,7 +192,9 @@ class LabelIntake:
 
 def _waiting(model: str, given: LabelRows, mark_ms: int, position: int) -> WaitingLabels:
     rows, times_ms = given.rows.tolist(), given.time_ms.tolist()
-    return WaitingLabels(model, given.ids, rows, given.labels, times_ms, given.context, mark_ms, position)
+    return WaitingLabels(
+        model, given.ids, rows, given.labels, times_ms, given.context, mark_ms, position, None
+    )
 
 
 def _rows(entry: WaitingLabels) -> LabelRows:

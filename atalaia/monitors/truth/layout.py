@@ -44,14 +44,14 @@ class Layout:
     def of(cls, manifest: Manifest, settings: MonitorSettings, *, probabilities: int) -> "Layout":
         """That of a version; ``probabilities`` is how many its observations have a row, 0 for none."""
         windows = (settings.performance, settings.fairness)
-        grace = max((part.window_ms + part.lateness_ms for part in windows if part.enabled), default=0)
+        lengths = [max(part.window_ms, part.pane_ms) + part.lateness_ms for part in windows if part.enabled]
         return cls(
             classes=manifest.classes,
             probabilities=probabilities if len(manifest.classes) > 2 else 0,
             attributes=attributes_of(manifest, settings),
             most_groups=settings.fairness.most_groups,
             horizon_ms=settings.labels.horizon_ms,
-            grace_ms=grace,
+            grace_ms=max(lengths, default=0),
         )
 
     @property

@@ -12,6 +12,7 @@ from atalaia.monitors.clock import ClockState, ObservationClock
 from atalaia.monitors.publications import publish_event, publish_missing_bundle, publish_result
 from atalaia.monitors.rows import ObservedRows
 from atalaia.monitors.truth.cells import Cells
+from atalaia.monitors.truth.intake import Awaited
 from atalaia.monitors.truth.joining import JoinState, ModelJoin, TimedLabels, earlier
 from atalaia.monitors.truth.layout import MOST_STREAMS, Layout
 from atalaia.monitors.truth.letters import shed_letters
@@ -31,6 +32,8 @@ BUCKETS_A_MODEL = 1 << 22
 MOST_STREAMS_KEPT = 100
 """Streams of a model; the one longest without rows gives way."""
 _LOST_MS = 60_000
+_BEHIND_MS = 10_000
+"""How far the clocks of those who mark the two topics may lie apart."""
 
 StreamKey = tuple[str, Role]
 
@@ -49,6 +52,7 @@ class ModelState(msgspec.Struct, frozen=True):
     join: JoinState | None
     streams: list[int]
     layouts: list[str]
+    awaited: Awaited | None
 
 
 class Told(NamedTuple):
@@ -85,6 +89,7 @@ class WatchedModel:
         self._lost: list[Window] = []
         self._losing: int | None = None
         self._latest: dict[int, int] = {}
+        self.awaited: Awaited | None = None
 
     @property
     def idle(self) -> bool:
@@ -100,6 +105,7 @@ class WatchedModel:
     def begin(self, observation: Observation) -> int | None:
         """Before the rows of a message; the time they are held against."""
         self.clock.begin(observation)
+        self._await(observation, "begin")
         self._latest = {}
         return self.clock.time_ms
 
@@ -143,6 +149,7 @@ class WatchedModel:
         for stream in self._streams.values():
             stream.close(time_ms, offset=offset)
         if ended:
+            self._await(observation, "end")
             for stream in self._streams.values():
                 stream.flush(offset=offset)
                 stream.advance(time_ms, earlier(time_ms, label_ms))
@@ -230,12 +237,14 @@ class WatchedModel:
             join=None if self.join is None else self.join.snapshot(),
             streams=[stream.index for stream in self._streams.values()],
             layouts=list(self._layouts),
+            awaited=self.awaited,
         )
 
     def restore(self, state: ModelState, panes: dict[bytes, bytes], overlay: Overlay) -> None:
         """Go on from where a snapshot was taken; of a version whose bundle is gone, without its streams."""
         self.overlay = overlay
         self.clock.restore(state.clock)
+        self.awaited = state.awaited
         self._next_index, self.retired_labels = state.next_index, state.retired_labels
         self.late_rows, self._losing = dict(state.late_rows), state.losing
         self._lost = [Window(*gap) for gap in state.lost]
@@ -250,6 +259,13 @@ class WatchedModel:
             self._restore(msgspec.msgpack.decode(own[prefix + b"state"], type=StreamState), own, panes)
         kept = {self._cells_name(digest) for digest in self._layouts}
         self._gone = [name for name in self._gone if name not in kept]
+
+    def _await(self, observation: Observation, kind: str) -> None:
+        recorded_ms = max((entry.time_ms for entry in observation.ranges), default=0)
+        for entry in observation.marks:
+            mark = entry.mark
+            if mark.model == self.name and mark.kind == kind and mark.replay is not None:
+                self.awaited = Awaited(mark.replay, recorded_ms + _BEHIND_MS)
 
     def _restore(self, state: StreamState, own: dict[bytes, bytes], panes: dict[bytes, bytes]) -> None:
         watch = self._watch(state.version, state.role, state.digest)

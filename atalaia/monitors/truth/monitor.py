@@ -7,7 +7,7 @@ import msgspec
 
 from atalaia.join.rows import RowWrites
 from atalaia.monitors.clock import LabelClockState
-from atalaia.monitors.truth.intake import LabelIntake
+from atalaia.monitors.truth.intake import LabelIntake, LabelReplay
 from atalaia.monitors.truth.letters import settings_letter, unreadable_letter
 from atalaia.monitors.truth.model import ModelState, WatchedModel
 from atalaia.monitors.truth.overlay import Overlay
@@ -16,9 +16,11 @@ from atalaia.records import MonitorChange, Observation
 from atalaia.results import Cut
 from atalaia.topics import LABELS, OBSERVATIONS, Topic
 
-Counts = dict[str, dict[tuple[str, ...], int]]
+Counts = dict[str, dict[tuple[str, ...], float]]
 
 _WAITING = b"waiting"
+_FIRST_MS = 60_000
+"""Models seen so soon after a start within the log may have had rows before it."""
 _decode_observation = msgspec.json.Decoder(Observation).decode
 
 
@@ -26,9 +28,11 @@ class UnitState(msgspec.Struct, frozen=True):
     """A `TruthMonitor` between two batches, its panes aside."""
 
     labels: LabelClockState
+    replays: dict[str, LabelReplay]
     models: dict[str, ModelState]
     overlays: dict[str, Overlay]
     started: int
+    first_ms: int
     counted: dict[str, int]
 
 
@@ -67,6 +71,7 @@ class TruthMonitor:
         self._watched: dict[str, WatchedModel] = {}
         self._overlays: dict[str, Overlay] = {}
         self._started = 0
+        self._first_ms = 0
         self._unreadable = 0
         self._wrong_settings = 0
 
@@ -74,15 +79,15 @@ class TruthMonitor:
         """Go on from stored state."""
         state = msgspec.msgpack.decode(metadata, type=UnitState)
         self._intake.clock.restore(state.labels)
+        self._intake.replays = dict(state.replays)
         self._intake.unknown_model = state.counted["unknown_model"]
         self._intake.unreadable = state.counted["unreadable_labels"]
         self._intake.moved = state.counted["moved"]
         self._unreadable = state.counted["unreadable_observations"]
         self._wrong_settings = state.counted["wrong_settings"]
-        if _WAITING in panes:
-            self._intake.restore(panes[_WAITING])
+        self._intake.restore(panes.get(_WAITING))
         self._overlays = dict(state.overlays)
-        self._started = state.started
+        self._started, self._first_ms = state.started, state.first_ms
         stored = dict(panes)
         for name, model_state in state.models.items():
             model = WatchedModel(name, self._models, slot=model_state.slot)
@@ -111,8 +116,9 @@ class TruthMonitor:
                 publications += self._observe(record)
         joined = RowWrites()
         for name, model in sorted(self._watched.items()):
-            label_ms = self._intake.clock.time_ms(name)
-            told = model.tell(self._intake.labels(name), rows, cut=cut, label_ms=label_ms)
+            label_ms = self._intake.time_ms(name, model.awaited)
+            labels = None if model.join is None else self._intake.labels(name)
+            told = model.tell(labels, rows, cut=cut, label_ms=label_ms)
             joined = joined.merge(told.rows)
             publications += told.publications
         self._intake.wait()
@@ -127,10 +133,9 @@ class TruthMonitor:
             joined["label_retired"] = model.retired_labels
             joined["label_invalid"] = 0 if model.join is None else model.join.invalid
             joined["ahead_rows"] = model.clock.ahead_rows
+            joined |= {f"{monitor}_late_rows": value for monitor, value in model.too_late().items()}
             for name, value in joined.items():
                 answer.setdefault(name, {})[model.name,] = value
-            for monitor, value in model.too_late().items():
-                answer.setdefault("late_rows", {})[model.name, monitor] = value
         return answer
 
     def _observe(self, record: Record) -> list[Publication]:
@@ -142,11 +147,13 @@ class TruthMonitor:
         if observation.changes:
             return self._change(observation.changes, record.offset)
         publications: list[Publication] = []
+        recorded_ms = max((entry.time_ms for entry in observation.ranges), default=0)
+        self._first_ms = self._first_ms or recorded_ms
         for section in observation.models:
-            self._model(section.model)
+            self._model(section.model, recorded_ms)
         for entry in observation.marks:
             if entry.mark.kind == "begin" and entry.mark.model is not None:
-                self._model(entry.mark.model)
+                self._model(entry.mark.model, recorded_ms)
         for name, model in self._watched.items():
             watermark_ms = model.begin(observation)
             for section in observation.models:
@@ -154,7 +161,9 @@ class TruthMonitor:
                     publications += model.take(
                         observation, section, watermark_ms=watermark_ms, offset=record.offset
                     )
-            model.finish(observation, offset=record.offset, label_ms=self._intake.clock.time_ms(name))
+            model.finish(
+                observation, offset=record.offset, label_ms=self._intake.time_ms(name, model.awaited)
+            )
         return publications
 
     def _change(self, changes: Sequence[MonitorChange], offset: int) -> list[Publication]:
@@ -181,14 +190,14 @@ class TruthMonitor:
                     overlay = overlay.over(change)
         return overlay
 
-    def _model(self, name: str) -> WatchedModel:
+    def _model(self, name: str, recorded_ms: int) -> WatchedModel:
         model = self._watched.get(name)
         if model is None:
             taken = {other.slot for other in self._watched.values()}
             slot = next(place for place in range(len(taken) + 1) if place not in taken)
             model = self._watched[name] = WatchedModel(name, self._models, slot=slot)
             model.overlay = self._overlays[name] = self._overlay(name)
-            if self._started:
+            if self._started and recorded_ms <= self._first_ms + _FIRST_MS:
                 model.lose(None)
         return model
 
@@ -208,9 +217,11 @@ class TruthMonitor:
         return msgspec.msgpack.encode(
             UnitState(
                 self._intake.clock.snapshot(),
+                self._intake.replays,
                 {name: model.snapshot() for name, model in self._watched.items()},
                 self._overlays,
                 self._started,
+                self._first_ms,
                 self._counted(),
             )
         )

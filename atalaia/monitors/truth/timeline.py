@@ -123,7 +123,6 @@ class Timeline:
             (watermark_ms - self.lateness_ms) // pane_ms,
             known_ms // pane_ms,
             (known_ms - self.horizon_ms) // pane_ms,
-            len(self._told),
         )
         if reached == self._reached:
             return
@@ -189,7 +188,9 @@ class Timeline:
     def _note(self, watermark_ms: int | None, offset: int) -> None:
         for closing in self.book.close(watermark_ms, cut=offset, join_time_ms=-FAR_MS):
             self._due.add(closing.window)
-            self._told.setdefault(closing.window, Told(*closing.window))
+            if closing.window not in self._told:
+                self._told[closing.window] = Told(*closing.window)
+                self._reached = ()
 
     def _stage(self, end_ms: int, watermark_ms: int, known_ms: int) -> int:
         if watermark_ms < end_ms + self.lateness_ms:

@@ -221,9 +221,9 @@ def clock(time_ms: int) -> Told:
     return Told((), mark=TimeMark("clock", time_ms))
 
 
-def told(id: str, label: Any, time_ms: int, **others: Any) -> Told:
+def told(row: str, label: Any, time_ms: int, **others: Any) -> Told:
     """One label."""
-    return Told((Label(id, label, **others),), time_ms)
+    return Told((Label(row, label, **others),), time_ms)
 
 
 def observations(messages: Sequence[Observation], *, start: int = 0) -> list[Record]:
