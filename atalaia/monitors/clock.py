@@ -135,10 +135,14 @@ class LabelClockState(msgspec.Struct, frozen=True):
 
     wall_ms: int | None = None
     replays: dict[str, tuple[str, int]] = {}
+    ended: dict[str, int] = {}
 
 
 class LabelClock:
     """The marks of time of one partition of `labels`: the wall clock's, and of models that are replayed.
+
+    Where no gateway marks the wall clock, time stays where a model's last replay ended: all its labels are
+    there.
 
     >>> clock = LabelClock()
     >>> clock.take(TimeMark("clock", 5_000)); clock.take(TimeMark("begin", 100, "m", "r", 4))
@@ -149,6 +153,7 @@ class LabelClock:
     def __init__(self) -> None:
         self._wall_ms: int | None = None
         self._replays: dict[str, tuple[str, int]] = {}
+        self._ended: dict[str, int] = {}
 
     def take(self, mark: TimeMark) -> None:
         """A mark, in log order."""
@@ -157,7 +162,8 @@ class LabelClock:
         elif mark.model is not None and mark.replay is not None:
             current = self._replays.get(mark.model)
             if mark.kind == "end":
-                self._replays.pop(mark.model, None)
+                _, time_ms = self._replays.pop(mark.model, ("", mark.time_ms))
+                self._ended[mark.model] = max(time_ms, mark.time_ms)
             elif current is None or current[0] != mark.replay:
                 self._replays[mark.model] = mark.replay, mark.time_ms
             else:
@@ -166,12 +172,15 @@ class LabelClock:
     def time_ms(self, model: str) -> int | None:
         """How far the labels of a model have come; None before the first mark."""
         replay = self._replays.get(model)
-        return self._wall_ms if replay is None else replay[1]
+        if replay is not None:
+            return replay[1]
+        return self._ended.get(model) if self._wall_ms is None else self._wall_ms
 
     def snapshot(self) -> LabelClockState:
         """What `restore` takes."""
-        return LabelClockState(self._wall_ms, dict(self._replays))
+        return LabelClockState(self._wall_ms, dict(self._replays), dict(self._ended))
 
     def restore(self, state: LabelClockState) -> None:
         """Go on from where a snapshot was taken."""
         self._wall_ms, self._replays = state.wall_ms, dict(state.replays)
+        self._ended = dict(state.ended)

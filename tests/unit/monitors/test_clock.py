@@ -113,3 +113,14 @@ def test_label_time_is_the_walls_but_for_models_under_replay() -> None:
     assert (again.time_ms("m"), again.time_ms("other")) == (30, 1000)
     again.take(TimeMark("end", 40, "m", "r", 1))
     assert again.time_ms("m") == 1000
+
+
+def test_where_no_gateway_marks_the_clock_labels_stay_where_a_replay_ended() -> None:
+    clock = LabelClock()
+    for kind, time_ms in (("begin", 10), ("at", 50), ("end", 40)):
+        clock.take(TimeMark(kind, time_ms, "m", "r", 1))  # type: ignore[arg-type]
+    again = LabelClock()
+    again.restore(clock.snapshot())
+    assert (again.time_ms("m"), again.time_ms("other")) == (50, None)
+    again.take(TimeMark("clock", 1000))
+    assert again.time_ms("m") == 1000
