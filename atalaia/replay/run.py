@@ -140,8 +140,7 @@ class Replay:
 
     def _begin(self, writer: Writer) -> None:
         writer.mark_requests("begin", self._schedule.start_ms)
-        if self._target is not None:
-            writer.mark_labels("begin", self._schedule.start_ms)
+        writer.mark_labels("begin", self._schedule.start_ms)
         writer.flush()
 
     def _send(self, writer: Writer, follower: Follower, began: float) -> None:
@@ -204,7 +203,7 @@ class Replay:
             return
         self._marked_rows, self._marked_at = sent, now
         writer.mark_requests("at", self._schedule.time(sent - 1))
-        if self._target is not None and (row := self._flight.earliest_row):
+        if row := self._flight.earliest_row:
             # Labels do not overtake what was said of their rows, so that whoever joins them need not wait.
             time_ms = self._schedule.time(row - 1)
             self._write_labels(writer, time_ms)
@@ -218,11 +217,10 @@ class Replay:
         """What is left of the labels, then the end of the replay's time: of the labels first, so that what
         is closed by the end of the rows has them.
         """  # fmt: skip
-        if self._target is not None:
-            self._wait_while(writer, follower, lambda: self._flight.in_flight > 0)
-            self._write_labels(writer, self._queue.last_ms)
-            writer.mark_labels("end", max(self._queue.last_ms, self._schedule.last_ms))
-            writer.flush()
+        self._wait_while(writer, follower, lambda: self._flight.in_flight > 0)
+        self._write_labels(writer, self._queue.last_ms)
+        writer.mark_labels("end", self._queue.last_ms if self._target is not None else self._schedule.last_ms)
+        writer.flush()
         writer.mark_requests("end", self._schedule.last_ms)
         writer.flush()
 
@@ -231,8 +229,7 @@ class Replay:
         self._tell("ending the replay")
         time_ms = self._schedule.start_ms  # not beyond what was shown before
         with contextlib.suppress(StreamUnavailable):
-            if self._target is not None:
-                writer.mark_labels("end", time_ms)
+            writer.mark_labels("end", time_ms)
             writer.mark_requests("end", time_ms)
             writer.flush(timeout_seconds=INTERRUPTED_SECONDS)
 
