@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "See the main job at work: real Kafka, rows, refusals, a scorer killed, nothing lost.",
     "up": "Run Kafka, Redis and all services on this machine until Ctrl-C or SIGTERM.",
     "models": "Deploy, promote, roll back and retire versions, and list them.",
+    "keys": "Add, list and revoke API keys of the gateway.",
     "monitors": "Show and change how a model is watched.",
     "labels": "Send what turned out to be true, from a CSV file.",
     "status": "One look at what runs: who answers, who lags behind, what alerts.",

@@ -13,7 +13,18 @@ from atalaia.errors import Refusal
 from services.gateway.calls import Call, refuse
 from services.gateway.gateway import Gateway
 from services.gateway.problems import Internal, MethodNotAllowed, NotFound, Reported
-from services.gateway.routes import alerts, docs, health, labels, monitors, oip, plain, requests, v1
+from services.gateway.routes import (
+    alerts,
+    docs,
+    health,
+    labels,
+    monitors,
+    oip,
+    plain,
+    repository,
+    requests,
+    v1,
+)
 
 _log = structlog.get_logger()
 _UNMATCHED = "none"
@@ -36,7 +47,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for module in (oip, plain, v1, requests, labels, monitors, alerts, health, docs):
+    for module in (oip, plain, v1, requests, repository, labels, monitors, alerts, health, docs):
         app.router.routes.extend(module.routes(gateway))
 
     async def on_http_error(request: Request, error: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -10,9 +10,12 @@ import structlog
 from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
 
+from atalaia.access import Credentials
 from atalaia.errors import FieldProblem, InvalidInput, Refusal, TooLarge
 from atalaia.telemetry import metrics
+from services.gateway.access.needs import NEEDS, Needs
 from services.gateway.answers import Answer
 from services.gateway.gateway import Gateway
 from services.gateway.problems import Internal, respond
@@ -22,7 +25,8 @@ _log = structlog.get_logger()
 CLIENT_GONE = 499
 MAX_ID_CHARACTERS = 200
 _CLIENT_ID, _PREFER, _IDEMPOTENCY_KEY = b"x-request-id", b"prefer", b"idempotency-key"
-_HEADERS = frozenset({_CLIENT_ID, _PREFER, _IDEMPOTENCY_KEY})
+_AUTHORIZATION, _API_KEY, _ORIGIN = b"authorization", b"x-api-key", b"origin"
+_HEADERS = frozenset({_CLIENT_ID, _PREFER, _IDEMPOTENCY_KEY, _AUTHORIZATION, _API_KEY, _ORIGIN})
 Metric = TypeVar("Metric", Counter, Histogram)
 
 
@@ -38,7 +42,8 @@ class Call:
     """What is known of a request so far.
 
     ``key`` is its Kafka key, made here and never a client's. ``client_id`` is the header ``X-Request-Id``,
-    ``request_id`` what the caller finds it by: the client's own id, else the key. ``principal`` is who asks.
+    ``request_id`` what the caller finds it by: the client's own id, else the key. ``principal`` is who asks:
+    the name of the API key. ``credentials`` are let go once it is known.
     """
 
     __slots__ = (
@@ -46,6 +51,7 @@ class Call:
         "applicability",
         "client_id",
         "code",
+        "credentials",
         "idempotency_key",
         "inputs",
         "key",
@@ -70,6 +76,9 @@ class Call:
         self.client_id: str | None = given.get(_CLIENT_ID, b"").decode("latin-1") or None
         self.prefer = given.get(_PREFER)
         self.idempotency_key = given.get(_IDEMPOTENCY_KEY)
+        self.credentials: Credentials | None = Credentials(
+            given.get(_AUTHORIZATION), given.get(_API_KEY), given.get(_ORIGIN)
+        )
         self.principal = ""
         self.request_id = (self.client_id or self.key)[:MAX_ID_CHARACTERS]
         self.model = ""
@@ -82,6 +91,16 @@ class Call:
         self.abstained_rows: int | None = None
         self.inputs: Any = None
         self.predictions: Any = None
+
+    def admit(self, gateway: Gateway, needs: Needs) -> None:
+        """Learn who asks, and refuse who may not.
+
+        Raises
+        ------
+        AccessRefusal
+        """
+        credentials, self.credentials = self.credentials or Credentials(), None
+        self.principal = gateway.door.admit(credentials, needs)
 
     def check_client_id(self) -> None:
         """Refuse an id that is no id.
@@ -133,6 +152,7 @@ class Call:
             "model": self.model or None,
             "version": self.version or None,
             "request_id": self.request_id,
+            "principal": self.principal or None,
             "rows": self.rows,
             "score": self.score,
             "applicability": self.applicability,
@@ -156,15 +176,23 @@ def metered(metric: Metric, *labels: str) -> Metric:
 
 
 Handler = Callable[[Request, Call], Awaitable[Response]]
-Endpoint = Callable[[Request], Awaitable[Response]]
+Handlers = Sequence[tuple[str, str, Handler]]
+"""Methods, paths and what answers there."""
 
 
-def endpoint(gateway: Gateway, route: str, handler: Handler) -> Endpoint:
-    """``handler`` as a route: every request leaves a log line and metrics, every refusal is a problem."""
+def routes_of(gateway: Gateway, handlers: Handlers) -> list[Route]:
+    """The handlers as routes, each for those alone whom `NEEDS` lets in."""
+    return [_route(gateway, method, path, handler) for method, path, handler in handlers]
+
+
+def _route(gateway: Gateway, method: str, path: str, handler: Handler) -> Route:
+    """Every request leaves a log line and metrics, every refusal is a problem."""
+    needs = NEEDS[method, path]
 
     async def run(request: Request) -> Response:
-        call = Call(route, request)
+        call = Call(path, request)
         try:
+            call.admit(gateway, needs)
             response = await handler(request, call)
         except Refusal as refusal:
             response = refuse(refusal, request, call)
@@ -174,13 +202,13 @@ def endpoint(gateway: Gateway, route: str, handler: Handler) -> Endpoint:
             call.code = "client_disconnected"
             response = Response(status_code=CLIENT_GONE)
         except Exception:  # noqa: BLE001 - a mistake of ours ends one request, told as such, not the process
-            _log.exception("request failed", route=route, request_id=call.request_id)
+            _log.exception("request failed", route=path, request_id=call.request_id)
             response = refuse(Internal("something went wrong here; the log says what"), request, call)
         call.close(gateway, response.status_code, len(response.body))
         return response
 
     run.__name__ = handler.__name__
-    return run
+    return Route(path, run, methods=[method])
 
 
 def refuse(

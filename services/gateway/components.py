@@ -160,25 +160,34 @@ SCHEMAS: Members = {
 
 _REASONS = {
     400: "The body cannot be read",
-    403: "Not from here",
+    401: "No key, or one that is not known or has expired; only where the gateway has keys",
+    403: "The key lacks the scope, or without keys: a page of another origin",
     404: "No such model, version, or whatever else was named",
     409: "The first request with this Idempotency-Key is not answered yet; see Retry-After",
     413: "The body or the batch is too large; nothing was published",
     415: "The content type is not JSON",
     422: "The input does not fit the model (`errors`), or its one row is out of the model's domain "
     "(`distance`, `cutoff`, `contributions`)",
-    429: "Too many requests in flight; see Retry-After",
+    429: "Too many requests in flight, or more than the key may send; see Retry-After",
     500: "The model failed, or the gateway did",
     503: "Kafka is not available, or no model is deployed; not accepted, see Retry-After",
     504: "Accepted, but no reply came before the deadline",
 }
 _RETRY_AFTER = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+_WHO = {"WWW-Authenticate": {"description": "which keys are known (RFC 6750)", "schema": {"type": "string"}}}
+
+
+def _headers(status: int) -> Members:
+    if status in (409, 429, 503):
+        return {"headers": _RETRY_AFTER}
+    return {"headers": _WHO} if status == 401 else {}
+
 
 REFUSALS: Members = {
     str(status): {
         "description": reason,
         "content": {MEDIA_TYPE: {"schema": ref("schemas", "Problem")}},
-        **({"headers": _RETRY_AFTER} if status in (409, 429, 503) else {}),
+        **_headers(status),
     }
     for status, reason in _REASONS.items()
 }

@@ -10,6 +10,7 @@ from atalaia.settings import GatewaySettings, Settings
 from atalaia.stream.catalog import Catalog, View
 from atalaia.telemetry import metrics
 from services.gateway import collector
+from services.gateway.access.doorkeeper import Doorkeeper
 from services.gateway.alertbook import AlertBook
 from services.gateway.exchange import Exchange
 from services.gateway.follower import Follower
@@ -37,10 +38,16 @@ class Gateway:
     ----------
     settings : read at the entry point
     log : where requests leave their lines
+
+    Raises
+    ------
+    SettingsError
+        as `Doorkeeper`.
     """
 
     def __init__(self, settings: Settings, log: RequestLog) -> None:
         self.settings: GatewaySettings = settings.gateway
+        self.door = Doorkeeper(settings.gateway, settings.access)
         self.log = log
         self.exchange = Exchange(settings.kafka, settings.gateway)
         self.publisher = Publisher(
@@ -52,6 +59,7 @@ class Gateway:
         self._windows, self._alerts = WindowIndex(), AlertBook()
         self.follower = Follower(settings.kafka, self._windows, self._alerts)
         self.draining = False
+        self.kafka = settings.kafka
         self._kafka = settings.kafka.bootstrap_servers
         self._catalog: Catalog[Served] = Catalog(settings.kafka, Served)
         self._catalog_read = threading.Event()
@@ -72,6 +80,7 @@ class Gateway:
         self.follower.start()
         self._tasks = [
             asyncio.create_task(self._flush_log()),
+            asyncio.create_task(self.door.watch()),
             asyncio.create_task(self.labels.keep_time(lambda: self.exchange.up)),
         ]
 

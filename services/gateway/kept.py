@@ -71,7 +71,7 @@ async def ask_kept(
         KeyReused, InFlight, MemoryUnavailable, and whatever an exchange refuses.
     """
     name = None if wanted.key is None else claim_name(call.principal, path, wanted.key)
-    ticket = new_ticket()
+    ticket = new_ticket(call.principal)
     if name is None:
         await memory.check()
     else:

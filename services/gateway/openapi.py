@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from atalaia import __version__
-from services.gateway import monitor_paths, monitor_schemas
+from services.gateway import monitor_paths, monitor_schemas, repository_paths
 from services.gateway.components import REFUSALS, SCHEMAS, ref
+from services.gateway.security import SCHEMES, guarded
 from services.gateway.served import Served
 
 Members = dict[str, Any]
@@ -42,6 +43,15 @@ _INFERENCE_REFUSALS = (400, 404, 409, 413, 415, 422, 429, 500, 503, 504)
 
 def document(models: Sequence[Served] = ()) -> Members:
     """The document; ``models`` are those that answer now, the default one first."""
+    paths = (
+        _plain(models)
+        | _protocol(models)
+        | _v1(models)
+        | _requests()
+        | repository_paths.paths()
+        | monitor_paths.paths(models)
+        | _operation()
+    )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -59,16 +69,13 @@ def document(models: Sequence[Served] = ()) -> Members:
             {"name": "Late truth", "description": "202 means that the labels are durable on Kafka."},
             {"name": "Monitors"},
             {"name": "Alerts"},
+            {"name": "Repository", "description": "Which versions there are, and which model answers."},
             {"name": "Operation"},
         ],
-        "paths": _plain(models)
-        | _protocol(models)
-        | _v1(models)
-        | _requests()
-        | monitor_paths.paths(models)
-        | _operation(),
+        "paths": guarded(paths),
         "components": {
-            "schemas": SCHEMAS | monitor_schemas.SCHEMAS,
+            "securitySchemes": SCHEMES,
+            "schemas": SCHEMAS | monitor_schemas.SCHEMAS | repository_paths.SCHEMAS,
             "responses": REFUSALS,
             "parameters": {
                 "model": _path_parameter("model", [model.name for model in models]),

@@ -11,6 +11,7 @@ from atalaia.errors import FieldProblem, NotReadable, Refusal
 MAX_KEY_CHARACTERS = 200
 MAX_WAIT_SECONDS = 60.0
 _PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("[^"]*"|[^\s;,]*))?\s*(?:;[^,]*)?')
+_TICKET = re.compile(r"[0-9a-f]{48}")
 _KEY = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 
@@ -74,24 +75,33 @@ def claim_name(principal: str, route: str, key: str) -> str:
     return hashlib.sha256(f"{principal}\0{route}\0{key}".encode()).hexdigest()[:32]
 
 
-def new_ticket(now_ms: int | None = None) -> str:
-    """The key of a request whose answer is kept: 32 hexadecimal digits that begin with its time.
+def new_ticket(principal: str, now_ms: int | None = None) -> str:
+    """The key of a request whose answer is kept: 48 hexadecimal digits, its time, chance, and whose it is.
 
-    >>> ticket_time_ms(new_ticket(1_700_000_000_000))
+    An answer is kept under the whole of it, and whoever asks is held against its end, so a ticket that was
+    seen by others is of no use to them. That takes no secret: to change the end is to ask for another answer.
+
+    >>> ticket_time_ms(new_ticket("lab", 1_700_000_000_000), "lab")
     1700000000000
     """
     time_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    return f"{time_ms:012x}{uuid.uuid4().hex[12:]}"
+    begun = f"{time_ms:012x}{uuid.uuid4().hex[12:]}"
+    return begun + _owner(begun, principal)
 
 
-def ticket_time_ms(ticket: str) -> int | None:
-    """When a ticket was given; None for what is none.
+def ticket_time_ms(ticket: str, principal: str) -> int | None:
+    """When a ticket was given to this principal; None for what is none, or another's.
 
-    >>> ticket_time_ms("order-7")
+    >>> ticket_time_ms("order-7", "lab")
+    >>> ticket_time_ms(new_ticket("lab"), "ward")
     """
-    if len(ticket) != 32 or not all(character in "0123456789abcdef" for character in ticket):
+    if _TICKET.fullmatch(ticket) is None or _owner(ticket[:32], principal) != ticket[32:]:
         return None
     return int(ticket[:12], 16)
+
+
+def _owner(begun: str, principal: str) -> str:
+    return hashlib.sha256(f"{begun}\0{principal}".encode()).hexdigest()[:16]
 
 
 def _preferences(text: str) -> dict[str, str]:

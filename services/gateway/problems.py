@@ -6,6 +6,7 @@ import msgspec
 import orjson
 from starlette.responses import Response
 
+from atalaia.access import AccessRefusal
 from atalaia.errors import InvalidInput, OutOfDistribution, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -83,6 +84,8 @@ def respond(
 ) -> Response:
     """The answer to a request that is refused."""
     all_headers = dict(headers or {})
+    if isinstance(refusal, AccessRefusal):
+        all_headers |= refusal.headers
     if refusal.retry_after_seconds is not None:
         all_headers["retry-after"] = str(refusal.retry_after_seconds)
     body = orjson.dumps(document(refusal, instance=instance, request_id=request_id))

@@ -12,10 +12,9 @@ from starlette.routing import Route
 from atalaia.alerts import SilenceRecord, Status, rfc3339
 from atalaia.errors import FieldProblem, InvalidInput
 from atalaia.topics import SILENCES
-from services.gateway.access import require_admin
 from services.gateway.alertbook import present
 from services.gateway.bodies import read_body
-from services.gateway.calls import Call, Handler, endpoint
+from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
 from services.gateway.notes import (
     AcknowledgeNote,
@@ -32,16 +31,14 @@ from services.gateway.responses import json_response
 def routes(gateway: Gateway) -> list[Route]:
     """Alerts, acknowledgements and silences."""
     alerts = _Alerts(gateway)
-    handlers: list[tuple[str, str, Handler]] = [
+    handlers = [
         ("GET", "/alerts", alerts.show),
         ("POST", "/alerts/{fingerprint}/acknowledge", alerts.acknowledge),
         ("GET", "/silences", alerts.silences),
         ("POST", "/silences", alerts.silence),
         ("DELETE", "/silences/{id}", alerts.end),
     ]
-    return [
-        Route(path, endpoint(gateway, path, handler), methods=[method]) for method, path, handler in handlers
-    ]
+    return routes_of(gateway, handlers)
 
 
 class _Alerts:
@@ -79,7 +76,6 @@ class _Alerts:
         return json_response(shown_silence(silence), status=201)
 
     async def end(self, request: Request, _: Call) -> Response:
-        require_admin(self._gateway.settings)
         self._gateway.exchange.admit()
         identity = request.path_params["id"]
         silence = self._gateway.alerts().silence(identity, present())
@@ -92,7 +88,6 @@ class _Alerts:
         return Response(status_code=204)
 
     async def _body(self, request: Request) -> bytes:
-        require_admin(self._gateway.settings)
         self._gateway.exchange.admit()
         self._gateway.alerts()
         return await read_body(request, max_bytes=self._gateway.settings.max_body_bytes)

@@ -1,7 +1,6 @@
 """The OpenAPI document of what is deployed, and the pages that show it, from assets of our own."""
 
 from pathlib import Path
-from typing import Any
 
 import fastapi_offline
 import orjson
@@ -12,7 +11,7 @@ from starlette.routing import Route
 
 from atalaia.errors import Refusal
 from atalaia.stream.catalog import View
-from services.gateway.calls import Call, endpoint
+from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
 from services.gateway.openapi import document
 from services.gateway.problems import NotFound
@@ -36,13 +35,19 @@ class Documents:
         self._gateway = gateway
         self._view: View[Served] | None = None
         self._bytes = b""
+        self._plain = orjson.dumps(document())
 
     def current(self) -> bytes:
-        """The document with an example for every deployed model; without models until they are known."""
+        """The document with an example for every deployed model; without models until they are known.
+
+        Also without where there are keys: an example is a row of the reference, and this page is open.
+        """
+        if self._gateway.door.guarded:
+            return self._plain
         try:
             view = self._gateway.view()
         except Refusal:
-            return orjson.dumps(document())
+            return self._plain
         if view is not self._view:
             self._bytes = orjson.dumps(document(_answering(view)))
             self._view = view
@@ -82,15 +87,15 @@ def routes(gateway: Gateway) -> list[Route]:
         headers = {"cache-control": "public, max-age=86400"}
         return Response(content, media_type=_ASSETS[name], headers=headers)
 
-    handlers: dict[str, Any] = {
-        "/openapi.json": openapi,
-        "/docs": swagger,
-        "/redoc": redoc,
-        "/assets/{name}": asset,
-    }
-    return [
-        Route(path, endpoint(gateway, path, handler), methods=["GET"]) for path, handler in handlers.items()
-    ]
+    return routes_of(
+        gateway,
+        [
+            ("GET", "/openapi.json", openapi),
+            ("GET", "/docs", swagger),
+            ("GET", "/redoc", redoc),
+            ("GET", "/assets/{name}", asset),
+        ],
+    )
 
 
 def _answering(view: View[Served]) -> list[Served]:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.gateway.calls import Call, endpoint
+from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
 from services.gateway.responses import json_response
 
@@ -24,7 +24,6 @@ def routes(gateway: Gateway) -> list[Route]:
     async def metrics(_: Request, __: Call) -> Response:
         return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
-    handlers = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
-    return [
-        Route(path, endpoint(gateway, path, handler), methods=["GET"]) for path, handler in handlers.items()
-    ]
+    return routes_of(
+        gateway, [("GET", "/healthz", healthz), ("GET", "/readyz", readyz), ("GET", "/metrics", metrics)]
+    )

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from atalaia.errors import InvalidInput
 from atalaia.telemetry import metrics
 from services.gateway.bodies import read_body
-from services.gateway.calls import Call, endpoint, metered
+from services.gateway.calls import Call, metered, routes_of
 from services.gateway.gateway import Gateway
 from services.gateway.responses import json_response
 from services.gateway.routes.oip import find_served
@@ -38,4 +38,4 @@ def routes(gateway: Gateway) -> list[Route]:
         return json_response({"accepted": len(rows)}, status=202)
 
     paths = ("/labels", "/feedback", "/models/{model}/labels")
-    return [Route(path, endpoint(gateway, path, labels), methods=["POST"]) for path in paths]
+    return routes_of(gateway, [("POST", path, labels) for path in paths])

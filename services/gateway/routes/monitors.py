@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from atalaia.errors import FieldProblem, InvalidInput
 from atalaia.records import Role
-from services.gateway.calls import Call, endpoint
+from services.gateway.calls import Call, routes_of
 from services.gateway.follower import RESULTS
 from services.gateway.gateway import Gateway
 from services.gateway.problems import NotFound
@@ -35,7 +35,7 @@ def routes(gateway: Gateway) -> list[Route]:
         # Of a thousand windows it takes a while to unpack.
         return raw_json(await asyncio.to_thread(_answer, model, name, found))
 
-    return [Route(PATH, endpoint(gateway, PATH, monitor), methods=["GET"])]
+    return routes_of(gateway, [("GET", PATH, monitor)])
 
 
 def _answer(model: str, monitor: str, found: Found) -> bytes:

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from atalaia import __version__
 from atalaia.bundles.manifest import ContextColumn, Feature
 from services.gateway.answers import select_outputs
-from services.gateway.calls import Call, endpoint
+from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
 from services.gateway.inference import infer
 from services.gateway.intake import Intake
@@ -24,20 +24,20 @@ def routes(gateway: Gateway) -> list[Route]:
     """The protocol's routes, the hot one first."""
     protocol = _Protocol(gateway)
     one, versioned = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
-    posts = {f"{one}/infer": protocol.infer, f"{versioned}/infer": protocol.infer}
-    gets = {
-        "/v2": protocol.server,
-        "/v2/health/live": protocol.live,
-        "/v2/health/ready": protocol.ready,
-        one: protocol.model,
-        f"{one}/ready": protocol.model_ready,
-        versioned: protocol.model,
-        f"{versioned}/ready": protocol.model_ready,
-    }
-    return [
-        *(Route(path, endpoint(gateway, path, handler), methods=["POST"]) for path, handler in posts.items()),
-        *(Route(path, endpoint(gateway, path, handler), methods=["GET"]) for path, handler in gets.items()),
-    ]
+    return routes_of(
+        gateway,
+        [
+            ("POST", f"{one}/infer", protocol.infer),
+            ("POST", f"{versioned}/infer", protocol.infer),
+            ("GET", "/v2", protocol.server),
+            ("GET", "/v2/health/live", protocol.live),
+            ("GET", "/v2/health/ready", protocol.ready),
+            ("GET", one, protocol.model),
+            ("GET", f"{one}/ready", protocol.model_ready),
+            ("GET", versioned, protocol.model),
+            ("GET", f"{versioned}/ready", protocol.model_ready),
+        ],
+    )
 
 
 class _Protocol:
@@ -51,7 +51,7 @@ class _Protocol:
         return raw_json(reply if asked.outputs is None else select_outputs(answer, asked.outputs))
 
     async def server(self, _: Request, __: Call) -> Response:
-        return json_response({"name": "atalaia", "version": __version__, "extensions": []})
+        return json_response({"name": "atalaia", "version": __version__, "extensions": ["model_repository"]})
 
     async def live(self, _: Request, __: Call) -> Response:
         return json_response({"live": True})

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.gateway.answers import plain_row, plain_rows
-from services.gateway.calls import Call, endpoint
+from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
 from services.gateway.inference import infer
 from services.gateway.intake import Intake
@@ -27,16 +27,15 @@ def routes(gateway: Gateway) -> list[Route]:
     async def schema(request: Request, call: Call) -> Response:
         return json_response(describe(find_served(gateway, call, request.path_params.get("model"), None)))
 
-    return [
-        *(
-            Route(path, endpoint(gateway, path, predict), methods=["POST"])
-            for path in ("/predict", "/models/{model}/predict")
-        ),
-        *(
-            Route(path, endpoint(gateway, path, schema), methods=["GET"])
-            for path in ("/schema", "/models/{model}/schema")
-        ),
-    ]
+    return routes_of(
+        gateway,
+        [
+            ("POST", "/predict", predict),
+            ("POST", "/models/{model}/predict", predict),
+            ("GET", "/schema", schema),
+            ("GET", "/models/{model}/schema", schema),
+        ],
+    )
 
 
 def describe(served: Served) -> dict[str, Any]:

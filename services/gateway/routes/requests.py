@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from atalaia.inference.responses import out_of_distribution
 from services.gateway.answers import read_answer
-from services.gateway.calls import Call, endpoint
+from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
 from services.gateway.kept import kept_reply, location_of
 from services.gateway.memory import KEPT_MS
@@ -25,7 +25,7 @@ def routes(gateway: Gateway) -> list[Route]:
 
     async def fetch(request: Request, call: Call) -> Response:
         ticket = request.path_params["ticket"]
-        _check(ticket)
+        _check(ticket, call.principal)
         call.take_key(ticket)
         value = await gateway.memory.answer(ticket)
         if value is None:
@@ -38,14 +38,14 @@ def routes(gateway: Gateway) -> list[Route]:
             raise out_of_distribution(answer.outputs["applicability"][0], cutoff, [])
         return raw_json(value)
 
-    path = "/v2/requests/{ticket}"
-    return [Route(path, endpoint(gateway, path, fetch), methods=["GET"])]
+    return routes_of(gateway, [("GET", "/v2/requests/{ticket}", fetch)])
 
 
-def _check(ticket: str) -> None:
-    given_ms = ticket_time_ms(ticket)
+def _check(ticket: str, principal: str) -> None:
+    given_ms = ticket_time_ms(ticket, principal)
     if given_ms is None:
-        raise NotFound(f"{ticket[:60]!r} is no request of this gateway; see the Location of the 202")
+        whose = f" of {principal}" if principal else ""
+        raise NotFound(f"{ticket[:80]!r} is no request{whose} here; see the Location of the 202")
     age_ms = time.time_ns() // 1_000_000 - given_ms
     if age_ms > KEPT_MS:
         raise NotFound(f"answers are kept for {_HOURS} hours; this one is gone")

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.gateway.answers import plain_rows
-from services.gateway.calls import Call, endpoint
+from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
 from services.gateway.inference import infer
 from services.gateway.intake import Asked, Intake
@@ -27,12 +27,14 @@ def routes(gateway: Gateway) -> list[Route]:
         served = find_served(gateway, call, request.path_params["model"], None)
         return json_response({"name": served.name, "ready": True})
 
-    predict_path, models_path, model_path = "/v1/models/{model}:predict", "/v1/models", "/v1/models/{model}"
-    return [
-        Route(predict_path, endpoint(gateway, predict_path, predict), methods=["POST"]),
-        Route(models_path, endpoint(gateway, models_path, models), methods=["GET"]),
-        Route(model_path, endpoint(gateway, model_path, model), methods=["GET"]),
-    ]
+    return routes_of(
+        gateway,
+        [
+            ("POST", "/v1/models/{model}:predict", predict),
+            ("GET", "/v1/models", models),
+            ("GET", "/v1/models/{model}", model),
+        ],
+    )
 
 
 def _read_instances(intake: Intake, body: bytes) -> Asked:

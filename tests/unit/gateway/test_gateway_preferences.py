@@ -83,11 +83,21 @@ def test_bodies_are_told_apart() -> None:
 
 @given(time_ms=st.integers(0, 2**47))
 def test_a_ticket_knows_its_time_and_no_two_are_alike(time_ms: int) -> None:
-    one, other = new_ticket(time_ms), new_ticket(time_ms)
+    one, other = new_ticket("lab", time_ms), new_ticket("lab", time_ms)
     assert one != other
-    assert ticket_time_ms(one) == time_ms
+    assert ticket_time_ms(one, "lab") == time_ms
+
+
+@given(
+    time_ms=st.integers(0, 2**47), names=st.lists(st.text(max_size=8), min_size=2, max_size=2, unique=True)
+)
+def test_a_ticket_is_its_principals_own(time_ms: int, names: list[str]) -> None:
+    ticket = new_ticket(names[0], time_ms)
+    assert ticket_time_ms(ticket, names[1]) is None
+    forged = ticket[:32] + new_ticket(names[1], time_ms)[32:]
+    assert ticket_time_ms(forged, names[1]) is None
 
 
 @given(text=st.text(max_size=40))
 def test_what_is_no_ticket_has_no_time(text: str) -> None:
-    assert ticket_time_ms(text) is None or len(text) == 32
+    assert ticket_time_ms(text, "") is None
