@@ -1,5 +1,6 @@
 """A window's rows as columns, from the messages they lie in, with the truth of each."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from atalaia.auditing.joined import Truths
 from atalaia.auditing.observed import Chunk, row_places
+from atalaia.bundles.manifest import Manifest
 from atalaia.records import Array, ContextValue
 from atalaia.windows.watermark import BoolArray, IntArray
 
@@ -130,3 +132,13 @@ def group_name(value: ContextValue, bands: Sequence[float]) -> str:
             return f"<{edges[0]}"
         return f">={edges[-1]}" if above == len(edges) else f"[{edges[above - 1]}, {edges[above]})"
     return value if isinstance(value, str) else f"{value + 0.0:.12g}"
+
+
+def unknown_truth(manifest: Manifest) -> Any:
+    """What stands for a label that is not known."""
+    return math.nan if manifest.task == "regression" else -1
+
+
+def counted(rows: Labelled) -> dict[str, int]:
+    """Rows by what became of them, which is enough to tell which rows a result is of."""
+    return {"n": int((~rows.abstained).sum()), "labelled": int(rows.known.sum())}

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atalaia.auditing import drift_windows, truth_windows
+from atalaia.auditing import drift_windows, fairness_windows, performance_windows
 from atalaia.auditing.comparison import Mismatch, mismatches
 from atalaia.auditing.drift_columns import Columns, StreamColumns
 from atalaia.auditing.drift_windows import DriftRows
-from atalaia.auditing.gathered import Selection, with_truth
+from atalaia.auditing.gathered import Selection, counted, unknown_truth, with_truth
 from atalaia.auditing.joined import Truths
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.observed import Rows
@@ -127,16 +127,17 @@ def _verify_truth(published: Published, evidence: Evidence, settings: MonitorSet
             evidence.stored.get(place.stream, {}),
             truths,
             labels_before=published.labels_cut,
-            unknown=truth_windows.unknown_truth(evidence.watched.manifest),
+            unknown=unknown_truth(evidence.watched.manifest),
         )
-        here = list(mismatches(body, truth_windows.counted(labelled)))
+        here = list(mismatches(body, counted(labelled)))
         if not here:
             expected: Mapping[str, Any] = {}
             told: Mapping[str, Any] = body
+            given = selection, labelled, evidence.watched, settings, body
             if place.monitor == "performance":
-                expected = truth_windows.performance(selection, labelled, evidence.watched, settings, body)
+                expected = performance_windows.performance(*given)
             else:
-                expected, told = truth_windows.fairness(selection, labelled, evidence.watched, settings, body)
+                expected, told = fairness_windows.fairness(*given)
             here = list(mismatches(told, expected))
         if not here:
             return []
