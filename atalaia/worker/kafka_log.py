@@ -1,6 +1,9 @@
 """The input topics, asked through librdkafka: another client than the one that delivers the records."""
 
 import time
+from collections.abc import Generator
+from contextlib import closing
+from itertools import takewhile
 
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -10,6 +13,8 @@ from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import PARTITION_END, connection, consumer
 from atalaia.stream.positions import bounds_of
 from atalaia.topics import Topic
+
+_AT_ONCE = 500
 
 
 class KafkaLog:
@@ -46,21 +51,29 @@ class KafkaLog:
         place = TopicPartition(self._prefix + topic.name, partition)
         return bounds_of(self._consumer, place, timeout_seconds=self._timeout_seconds)
 
+    def offsets(self, topic: Topic, partition: int, start: int, end: int) -> list[int]:
+        """Where the committed records of positions [start, end) lie."""
+        with closing(self._read(topic, partition, start)) as offsets:
+            return list(takewhile(lambda offset: offset < end, offsets))
+
     def next_offset(self, topic: Topic, partition: int, position: int) -> int | None:
         """Where the first committed record at or after a position lies; None where there is none."""
+        with closing(self._read(topic, partition, position)) as offsets:
+            return next(offsets, None)
+
+    def _read(self, topic: Topic, partition: int, position: int) -> Generator[int, None, None]:
+        """Offsets of committed records from a position to the end as it is found."""
         name = self._prefix + topic.name
         until = time.monotonic() + self._timeout_seconds
         self._consumer.assign([TopicPartition(name, partition, position)])
         try:
             while time.monotonic() < until:
-                message = self._consumer.poll(0.2)
-                if message is None:
-                    continue
-                error = message.error()
-                if error is None:
-                    return message.offset()
-                if error.code() == PARTITION_END:
-                    return None
+                for message in self._consumer.consume(_AT_ONCE, 0.2):
+                    error = message.error()
+                    if error is None:
+                        yield message.offset() or 0
+                    elif error.code() == PARTITION_END:
+                        return
         finally:
             self._consumer.unassign()
         raise StreamUnavailable(f"{name} partition {partition} could not be read from {position}")

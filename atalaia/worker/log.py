@@ -14,5 +14,8 @@ class Log(Protocol):
     def bounds(self, topic: Topic, partition: int) -> tuple[int, int]:
         """First position and end of a partition."""
 
+    def offsets(self, topic: Topic, partition: int, start: int, end: int) -> list[int]:
+        """Where the committed records of positions [start, end) lie."""
+
     def next_offset(self, topic: Topic, partition: int, position: int) -> int | None:
         """Where the first committed record at or after a position lies; None where there is none."""

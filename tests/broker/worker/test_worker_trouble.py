@@ -16,8 +16,9 @@ from atalaia.settings import RedisSettings
 from atalaia.state.fence import Fence
 from atalaia.stream.admin import create_topics
 from atalaia.stream.ledger import read_topic
-from atalaia.topics import DEAD_LETTERS, DRIFT, OBSERVATIONS
+from atalaia.topics import DEAD_LETTERS, DRIFT, LABELS, OBSERVATIONS
 from atalaia.worker.app import SESSION_SECONDS
+from atalaia.worker.kafka_log import KafkaLog
 from tests.broker.worker.conftest import Workers, expected
 from tests.broker.worker.feeding import PARTITIONS, Feed
 
@@ -198,3 +199,19 @@ def test_a_worker_that_gets_nowhere_says_so_and_ends(workers: Workers) -> None:
     workers.wait_for(restarted, timeout_seconds=30)
     assert 503 in statuses
     assert logged(workers, name, "no progress on observations-")
+
+
+def test_the_log_tells_committed_records_from_markers_and_aborted_ones(workers: Workers) -> None:
+    feed = Feed(workers.settings.kafka)
+    feed.write("s", 1)
+    feed.abort(1)
+    feed.write("s", 1)
+    feed.finish()
+    log = KafkaLog(workers.settings.kafka)
+    assert log.bounds(OBSERVATIONS, 0) == (0, 6)
+    assert log.offsets(OBSERVATIONS, 0, 0, 6) == [0, 4]
+    assert log.offsets(OBSERVATIONS, 0, 1, 4) == []
+    assert log.next_offset(OBSERVATIONS, 0, 1) == 4
+    assert log.next_offset(OBSERVATIONS, 0, 5) is None
+    assert log.topic_ids((OBSERVATIONS, LABELS)).keys() == {"observations", "labels"}
+    log.close()

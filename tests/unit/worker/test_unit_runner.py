@@ -293,6 +293,20 @@ def test_a_label_that_was_not_delivered_ends_the_worker(world: World) -> None:
         runner.take([world.log.label()])
 
 
+def test_labels_written_in_transactions_are_proven_complete_batch_by_batch(world: World) -> None:
+    runner, _ = world.worker()
+    run(runner, world)
+    for _ in range(2):
+        runner.take([world.log.label(skip=1) for _ in range(20)])
+    assert (world.stored().labels, world.log.asked) == (40, 2)
+    world.log.label(skip=1)
+    last = world.log.label(skip=1)
+    with pytest.raises(
+        RecordsSkipped, match=f"comes offset {last.offset}, but the log holds {last.offset - 2}"
+    ):
+        runner.take([last])
+
+
 def test_a_gap_of_the_log_itself_is_counted_and_passed(world: World) -> None:
     runner, _ = world.worker()
     run(runner, world)

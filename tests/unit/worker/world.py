@@ -33,6 +33,7 @@ class MemoryLog:
     starts: dict[str, int] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
+    asked: int = 0
 
     def topic_ids(self, topics: tuple[Topic, ...]) -> dict[str, str]:
         return {topic.name: self.ids.get(topic.name, "first") for topic in topics}
@@ -40,6 +41,11 @@ class MemoryLog:
     def bounds(self, topic: Topic, partition: int) -> tuple[int, int]:
         assert partition == PARTITION
         return self.starts.get(topic.name, 0), self.ends.get(topic.name, 0)
+
+    def offsets(self, topic: Topic, partition: int, start: int, end: int) -> list[int]:
+        assert partition == PARTITION
+        self.asked += 1
+        return sorted(offset for offset in self.records[topic.name] if start <= offset < end)
 
     def next_offset(self, topic: Topic, partition: int, position: int) -> int | None:
         assert partition == PARTITION
@@ -55,9 +61,9 @@ class MemoryLog:
         value = Observation("s", [SourceRange(0, begin, begin + rows, 0)], [])
         return self._append(OBSERVATIONS, msgspec.json.encode(value), skip)
 
-    def label(self) -> Record:
-        """One more label."""
-        return self._append(LABELS, b"{}", 0)
+    def label(self, *, skip: int = 0) -> Record:
+        """One more label, ``skip`` markers behind it."""
+        return self._append(LABELS, b"{}", skip)
 
     def _append(self, topic: Topic, value: bytes, skip: int) -> Record:
         offset = self.ends.get(topic.name, 0)
