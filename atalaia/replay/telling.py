@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from atalaia.replay.monitors import CAUGHT_UP
-from atalaia.replay.outcome import Outcome, Result
+from atalaia.replay.outcome import Outcome, Result, provisional
 from atalaia.replay.report.words import NOTHING, interval, moment, number
 
 _METRICS_SHOWN = 5
@@ -26,6 +26,8 @@ def tell_outcome(outcome: Outcome, console: Console) -> None:
     for table in (_drift(outcome.drift), _performance(outcome.performance), _fairness(outcome.fairness)):
         if table is not None:
             console.print(table)
+    if provisional([*outcome.drift, *outcome.performance, *outcome.fairness]):
+        console.print("* provisional: its time, or the wait for its labels, was not over")
     console.print("No alerts." if not outcome.alerts else _alerts(outcome.alerts))
 
 
@@ -105,13 +107,19 @@ def _alerts(alerts: Sequence[Result]) -> Table:
 def _table(title: str, *heads: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     for head in heads:
-        table.add_column(head, overflow="fold")
+        table.add_column(head, overflow="fold", no_wrap=head == "window")
     return table
 
 
 def _window(result: Result) -> str:
-    window = result["window"]
-    return f"{moment(window['start'])} to {moment(window['end'])}" + (" *" if result["provisional"] else "")
+    """A window, short enough for a terminal; a star where it is provisional."""
+    start, end = moment(result["window"]["start"]), moment(result["window"]["end"])
+    (day, time), (other_day, other_time) = start.split(), end.split()
+    if time == other_time == "00:00":
+        words = f"{day} to {other_day}"
+    else:
+        words = f"{start} to {other_time if day == other_day else end}"
+    return words + (" *" if result["provisional"] else "")
 
 
 def _version(result: Result) -> str:
