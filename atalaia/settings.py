@@ -94,6 +94,14 @@ class GatewaySettings(_Part):
     port: Port = 8080
     url: str | None = None
     """Where clients of the command line find the gateway."""
+    processes: int = Field(1, ge=1)
+    """How many ``atalaia up`` runs; beyond one they share the port."""
+    process: int = Field(0, ge=0)
+    """Which of them this is; a stable number each."""
+    probe_port: Port = 0
+    """A port of this process alone, on the loopback interface; 0 is none."""
+    metrics_dir: Path | None = None
+    """Where the processes of a machine put their metrics together; each shows the sums."""
     deadline: Seconds = 5.0
     max_in_flight: int = Field(2000, ge=1)
     max_body_bytes: int = Field(1_000_000, ge=1_000)
@@ -114,6 +122,8 @@ class AccessSettings(_Part):
 class ScorerSettings(_Part):
     """The loop that scores."""
 
+    processes: int = Field(1, ge=1)
+    """How many ``atalaia up`` runs."""
     replica: int = Field(0, ge=0)
     """Makes the transactional id; a stable number per replica."""
     metrics_host: str = "127.0.0.1"

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Machine:
     settings : what is given (a Kafka, a Redis, ports); a port of 0 becomes a free one
     state_dir : data, logs and deployed bundles; the same folder goes on with the same data
     services : those to start, of `atalaia.runtime.services.KNOWN`
-    scorers : how many replicas of the scorer, named ``scorer-0`` and on
+    scorers : how many replicas of the scorer, named ``scorer-0`` and on; None is as the settings say
     prepare : called with the resolved settings when Kafka and Redis are ready, before the services start:
         the place to create topics and deploy models
     report : takes a line whenever something starts, ends or is started again
@@ -54,7 +55,7 @@ class Machine:
         state_dir: Path,
         *,
         services: Sequence[str] = ("gateway", "scorer"),
-        scorers: int = 1,
+        scorers: int | None = None,
         prepare: Callable[[Settings], None] | None = None,
         report: Report = silent,
         progress: Progress = silent,
@@ -65,7 +66,8 @@ class Machine:
         self.state_dir = state_dir.expanduser().resolve()
         self.settings = settings
         self._services = services
-        self._scorers = scorers if "scorer" in services else 0
+        wanted = settings.scorer.processes if scorers is None else scorers
+        self._scorers = wanted if "scorer" in services else 0
         self._prepare = prepare
         self._progress = progress
         self._metrics: dict[str, tuple[str, str]] = {}
@@ -110,7 +112,7 @@ class Machine:
             self._prepare(self.settings)
         members: list[Service] = []
         if "gateway" in self._services:
-            members.append(services.gateway(self.settings))
+            members += services.gateways(self.settings, _emptied(self.state_dir / "metrics"))
         members += [services.scorer(self.settings, replica) for replica in range(self._scorers)]
         members += [services.monitor(self.settings, name, 0) for name in MONITORS if name in self._services]
         self.supervisor.start(*(self._known(member) for member in members))
@@ -229,6 +231,12 @@ class Machine:
                 f"({error}). Is it running, and is the address right? "
                 "Without that setting one is started here."
             ) from error
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder without what an earlier machine left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from atalaia.runtime.ports import claim_port
+from atalaia.runtime.ports import claim_port, free_port
 from atalaia.runtime.probes import answers_http
 from atalaia.runtime.processes import ProcessSpec
 from atalaia.settings import GatewaySettings, MonitorServiceSettings, ScorerSettings, Settings
@@ -17,7 +18,8 @@ MONITORS = ("drift", "fairness", "alerts")
 KNOWN = ("gateway", "scorer", *MONITORS)
 """All services of a machine."""
 
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised here, not bound
+_LOOPBACK = "127.0.0.1"
+_ANY_ADDRESS = {"0.0.0.0": _LOOPBACK, "::": "::1"}  # noqa: S104 - recognised here, not bound
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,37 @@ class Service:
     metrics_name: str
 
 
-def gateway(settings: Settings) -> Service:
-    """The gateway of a machine whose settings are resolved: its port is claimed already."""
-    url = gateway_url(settings.gateway)
+def gateways(settings: Settings, metrics_dir: Path) -> list[Service]:
+    """The gateway processes of a machine whose settings are resolved: their port is claimed already.
+
+    Several share it, and put their metrics together in ``metrics_dir``; each has a further port, by which
+    it alone is asked whether it is ready.
+    """
+    own = settings.gateway
+    if own.processes == 1:
+        return [_gateway(settings, gateway_url(own))]
+    members = []
+    for process in range(own.processes):
+        port = free_port()
+        resolved = own.model_copy(update={"process": process, "probe_port": port, "metrics_dir": metrics_dir})
+        members.append(
+            _gateway(settings.model_copy(update={"gateway": resolved}), f"http://{_LOOPBACK}:{port}")
+        )
+    return members
+
+
+def _gateway(settings: Settings, probed_url: str) -> Service:
+    own = settings.gateway
     process = ProcessSpec(
-        name="gateway",
+        name="gateway" if own.process == 0 else f"gateway-{own.process}",
         command=[sys.executable, "-m", "services.gateway"],
         environment=environment_of(settings),
-        probe=lambda: answers_http(f"{url}/readyz"),
+        probe=lambda: answers_http(f"{probed_url}/readyz"),
         # Stopped before the scorers, whose replies its requests in flight wait for.
         stage=2,
-        stop_seconds=min(settings.gateway.drain + 2.0, 13.0),
+        stop_seconds=min(own.drain + 2.0, 13.0),
     )
-    return Service(process, f"{url}/metrics", "gateway")
+    return Service(process, f"{gateway_url(own)}/metrics", "gateway")
 
 
 def scorer(settings: Settings, replica: int) -> Service:

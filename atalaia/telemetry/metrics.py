@@ -2,7 +2,8 @@
 
 Names are ``atalaia_<service>_<what>_<unit>``. What belongs to a model carries the labels ``model`` and
 ``version``, everywhere the same two; both are empty where a request named no model that is deployed, so
-that a caller cannot make label values.
+that a caller cannot make label values. Of several gateway processes, gauges show the sum where they count
+and the least where they judge.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -37,22 +38,38 @@ GATEWAY_ABSTAINED_ROWS = Counter(
 # Requests that got a problem document, by its code.
 GATEWAY_REFUSALS = Counter("atalaia_gateway_refusals_total", "Requests refused", ("reason", *_BY_VERSION))
 # Requests published, or about to be, whose reply has not come.
-GATEWAY_IN_FLIGHT = Gauge("atalaia_gateway_in_flight_requests", "Requests waiting for their reply")
+GATEWAY_IN_FLIGHT = Gauge(
+    "atalaia_gateway_in_flight_requests", "Requests waiting for their reply", multiprocess_mode="livesum"
+)
 # Messages the producer holds that Kafka has not acknowledged.
-GATEWAY_QUEUE = Gauge("atalaia_gateway_produce_queue_messages", "Messages not yet acknowledged by Kafka")
+GATEWAY_QUEUE = Gauge(
+    "atalaia_gateway_produce_queue_messages",
+    "Messages not yet acknowledged by Kafka",
+    multiprocess_mode="livesum",
+)
 # 1 while the gateway's own pings come back through Kafka.
-GATEWAY_KAFKA_UP = Gauge("atalaia_gateway_kafka_up", "Whether the gateway hears itself through Kafka")
+GATEWAY_KAFKA_UP = Gauge(
+    "atalaia_gateway_kafka_up", "Whether the gateway hears itself through Kafka", multiprocess_mode="livemin"
+)
 # Replies nobody waits for any more, or that another gateway on the same partition waits for.
 GATEWAY_UNCLAIMED_REPLIES = Counter(
     "atalaia_gateway_unclaimed_replies_total", "Replies that no request of this process waited for"
 )
 # Model versions this gateway can check requests for.
-GATEWAY_MODELS = Gauge("atalaia_gateway_loaded_versions", "Model versions loaded")
+GATEWAY_MODELS = Gauge(
+    "atalaia_gateway_loaded_versions", "Model versions loaded", multiprocess_mode="livemin"
+)
 # Labels that Kafka holds; `version` is the one whose bundle they were checked against.
 GATEWAY_LABELS = Counter("atalaia_gateway_labels_total", "Labels accepted", _BY_VERSION)
 # Labels named in a refusal, at most twenty a post; nothing of a post that is refused is taken.
 GATEWAY_REFUSED_LABELS = Counter("atalaia_gateway_refused_labels_total", "Labels at fault", _BY_VERSION)
 # Windows whose results the monitor routes can serve.
-GATEWAY_KEPT_WINDOWS = Gauge("atalaia_gateway_kept_windows", "Windows whose latest result is held in memory")
+GATEWAY_KEPT_WINDOWS = Gauge(
+    "atalaia_gateway_kept_windows",
+    "Windows whose latest result is held in memory",
+    multiprocess_mode="livemin",
+)
 # What those results take, compressed.
-GATEWAY_KEPT_WINDOW_BYTES = Gauge("atalaia_gateway_kept_window_bytes", "Memory of the results held")
+GATEWAY_KEPT_WINDOW_BYTES = Gauge(
+    "atalaia_gateway_kept_window_bytes", "Memory of the results held", multiprocess_mode="livesum"
+)
