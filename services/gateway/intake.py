@@ -1,12 +1,13 @@
 """From the body of a request to what is published: checked against the model, or refused by name. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from atalaia.errors import FieldProblem, InvalidInput, NotReadable, TooLarge
@@ -86,6 +87,30 @@ class Intake:
         outputs = _wanted_outputs(request, served)
         return self._asked(served, version, rows, body, given=request.id, outputs=outputs)
 
+    def read_matrix(
+        self,
+        name: str,
+        values: npt.NDArray[Any],
+        shape: tuple[int, int],
+        *,
+        parameters: dict[str, ParameterValue] | None,
+        given: str,
+        write: Callable[[Served], bytes],
+    ) -> Asked | None:
+        """A request of one tensor of plain numbers that did not come as JSON; ``write`` makes that of it.
+
+        None where it is anything else, or does not fit: `read_protocol` of its JSON says why.
+
+        Raises
+        ------
+        Refusal
+            as `read_protocol`.
+        """
+        version = self._version(parameters)
+        served = self.served = resolve(self.view, self.model, version)
+        rows = self._matrix_rows(name, values, shape, parameters, served)
+        return None if rows is None else self._asked(served, version, rows, write(served), given=given)
+
     def read_plain(self, body: bytes, *, only_instances: bool = False) -> Asked:
         """Plain JSON: an object of features, or ``{"instances": [...]}``.
 
@@ -114,13 +139,22 @@ class Intake:
     def _tensor_rows(self, tensor: TensorRequest, served: Served) -> Rows | None:
         """Rows of one tensor of plain numbers that fits; None leaves it to the general reader to say why."""
         given = tensor.inputs[0]
-        n, width = given.shape
+        return self._matrix_rows(given.name, given.data, given.shape, tensor.parameters, served)
+
+    def _matrix_rows(
+        self,
+        name: str,
+        data: npt.ArrayLike,
+        shape: tuple[int, int],
+        parameters: dict[str, ParameterValue] | None,
+        served: Served,
+    ) -> Rows | None:
+        n, width = shape
         if not served.signature.takes_tensor or width != served.width or n < 1:
             return None
-        if given.name == EVENT_TIME or any(given.name == column.name for column in served.signature.context):
+        if name == EVENT_TIME or any(name == column.name for column in served.signature.context):
             return None
         self._limit_rows(n)
-        data = given.data
         try:
             matrix: FloatArray = np.array(data, np.float64)
         except ValueError:
@@ -128,9 +162,9 @@ class Intake:
         if matrix.size != n * width or (matrix.ndim == 2 and matrix.shape != (n, width)):
             return None
         rows = served.signature.rows_of_matrix(matrix.reshape(n, width))
-        if rows is not None and tensor.parameters is not None:
+        if rows is not None and parameters is not None:
             problems: list[FieldProblem] = []
-            parameter_event_times(tensor.parameters, n, problems)
+            parameter_event_times(parameters, n, problems)
             return None if problems else rows
         return rows
 
