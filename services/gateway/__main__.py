@@ -1,23 +1,12 @@
 """``python -m services.gateway``: one gateway process, until SIGTERM."""
 
-import asyncio
 import sys
 
 import structlog
-import uvloop
-from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from atalaia import settings as all_settings
 from atalaia.errors import SettingsError
-from atalaia.settings import GatewaySettings
-from atalaia.telemetry import logs
-from services.gateway.access.origins import CrossOrigin
-from services.gateway.app import create_app
-from services.gateway.gateway import Gateway
-from services.gateway.requestlog import RequestLog
-from services.gateway.server import configure, serve
-from services.gateway.shortcut import Shortcut
+from atalaia.telemetry import logs, sharing
 
 _log = structlog.get_logger()
 
@@ -27,20 +16,16 @@ def main() -> int:
     logs.configure("gateway")
     try:
         settings = all_settings.load()
-        gateway = Gateway(settings, RequestLog(sys.stdout.buffer))
     except SettingsError as error:
         _log.error("gateway cannot start", reason=str(error))
         return 2
-    app = create_app(gateway)
-    server = configure(_in_front_of(app, settings.gateway), settings.gateway)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(gateway, server))
-    return 0 if server.started else 1
+    own = settings.gateway
+    if own.metrics_dir is not None:
+        sharing.share(own.metrics_dir, own.process)
+    # Not before: metrics are made when their modules are imported, shared ones otherwise than others.
+    from services.gateway.process import run  # noqa: PLC0415
 
-
-def _in_front_of(app: FastAPI, settings: GatewaySettings) -> ASGIApp:
-    shortcut = Shortcut(app, app.router.routes)
-    return CrossOrigin(shortcut, settings.cors_origins) if settings.cors_origins else shortcut
+    return run(settings)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import Iterator
 
 import structlog
@@ -29,8 +30,8 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(gateway: Gateway, server: Server) -> None:
-    """Serve until SIGTERM or SIGINT; a second one ends it at once."""
+async def serve(gateway: Gateway, server: Server, sockets: list[socket.socket] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; a second one ends it at once. Without sockets it makes its own."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -47,7 +48,7 @@ async def serve(gateway: Gateway, server: Server) -> None:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
-    await server.serve()
+    await server.serve(sockets)
 
 
 def configure(app: ASGIApp, settings: GatewaySettings) -> Server:

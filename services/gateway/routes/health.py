@@ -1,11 +1,11 @@
 """Probes and metrics."""
 
-from prometheus_client import REGISTRY
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from atalaia.telemetry import sharing
 from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
 from services.gateway.responses import json_response
@@ -22,7 +22,7 @@ def routes(gateway: Gateway) -> list[Route]:
         return json_response({"ready": True})
 
     async def metrics(_: Request, __: Call) -> Response:
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+        return Response(sharing.page(), media_type=CONTENT_TYPE_LATEST)
 
     return routes_of(
         gateway, [("GET", "/healthz", healthz), ("GET", "/readyz", readyz), ("GET", "/metrics", metrics)]
