@@ -43,6 +43,9 @@ ANNOUNCED_SECONDS = 5.0
 WAKE_SECONDS = 0.1
 """The longest wait for a message: how soon a signal is heard."""
 
+LEAVE_SECONDS = 2.0
+"""How long leaving the group may take; a broker that is away ends the session by itself."""
+
 _log = structlog.get_logger()
 
 
@@ -63,6 +66,7 @@ class Loop:
             kafka,
             **{
                 "group.id": f"{kafka.topic_prefix}scorer",
+                "group.instance.id": f"{kafka.topic_prefix}scorer-{settings.replica}",
                 "group.protocol": "classic",
                 "partition.assignment.strategy": "range",
                 "session.timeout.ms": 6_000,
@@ -94,12 +98,24 @@ class Loop:
         while not self.stopped:
             self._step()
         self._replies.flush(2.0)
-        self._consumer.close()  # revokes, which commits what was scored
+        self._leave()
         self._committer.close()
 
     def stop(self) -> None:
         """Ask the loop to end; it does so within a poll."""
         self.stopped = True
+
+    def _leave(self) -> None:
+        """Give the partitions back, which commits what was scored, and be out of the group before the end.
+
+        A static member that only closes stays in the group until its session ends; one that unsubscribes
+        leaves, and has no member id any more when it has.
+        """
+        self._consumer.unsubscribe()
+        until = time.monotonic() + LEAVE_SECONDS
+        while self._consumer.memberid() and time.monotonic() < until:
+            self._consumer.poll(0.02)
+        self._consumer.close()
 
     def _step(self) -> None:
         messages = self._poll()
