@@ -42,6 +42,10 @@ def schema(served: str) -> Any:
     described = httpx.get(f"{served}/openapi.json").json()
     for name, values in NAMES.items():
         described["components"]["parameters"][name]["schema"] = {"type": "string", "enum": values}
+    # What is unloaded answers no other test.
+    unload = described["paths"]["/v2/repository/models/{model}/unload"]["post"]
+    nobody = {"type": "string", "enum": ["nobody"]}
+    unload["parameters"] = [{"name": "model", "in": "path", "required": True, "schema": nobody}]
     loaded = schemathesis.openapi.from_dict(described)
     loaded.config.update(base_url=served)
     return loaded
