@@ -24,6 +24,7 @@ from atalaia.telemetry import endpoint, logs
 from atalaia.topics import Topic
 from atalaia.worker.app import Shell
 from atalaia.worker.ending import end_process
+from atalaia.worker.history import History
 from atalaia.worker.kafka_history import read_history, topics_of
 from atalaia.worker.kafka_log import KafkaLog
 from atalaia.worker.kafka_publisher import KafkaPublisher
@@ -137,7 +138,8 @@ class Worker:
         publisher = self._publisher = KafkaPublisher(kafka)
         log = KafkaLog(kafka)
         units = Units(
-            lambda partition: self._runner(partition, store, log, publisher),
+            lambda partition, history: self._runner(partition, history, store, log, publisher),
+            read_history=lambda: read_history(kafka, self._service, self._outputs),
             store=store,
             publisher=publisher,
             took_seconds=self._metrics.step_seconds.observe,
@@ -182,17 +184,21 @@ class Worker:
             await asyncio.sleep(_TICK_SECONDS)
 
     def _runner(
-        self, partition: int, store: RedisState, log: KafkaLog, publisher: KafkaPublisher
+        self,
+        partition: int,
+        history: Callable[[], History],
+        store: RedisState,
+        log: KafkaLog,
+        publisher: KafkaPublisher,
     ) -> UnitRunner:
-        kafka, service = self._settings.kafka, self._service
         state_format = self._make_monitor(self._models, partition).state_format
         return UnitRunner(
-            Unit(service, partition, configuration_digest(state_format)),
+            Unit(self._service, partition, configuration_digest(state_format)),
             lambda: self._make_monitor(self._models, partition),
             store=store,
             log=log,
             publisher=publisher,
-            history=lambda: read_history(kafka, service, self._outputs),
+            history=history,
         )
 
     def _watch(self) -> None:

@@ -3,15 +3,18 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from atalaia.monitors.units import Record
 from atalaia.state.fence import StateStore
 from atalaia.topics import Topic
+from atalaia.worker.history import History
 from atalaia.worker.patience import patiently
 from atalaia.worker.publisher import Publisher
 from atalaia.worker.unit import UnitRunner
 
 Place = tuple[Topic, int]
+ReadHistory = Callable[[], History]
 Labels = tuple[str, ...]
 """Model, version and role, as far as they apply."""
 
@@ -33,20 +36,23 @@ class Units:
 
     Parameters
     ----------
-    make_runner : the runner of a partition, not yet opened
+    make_runner : the runner of a partition, not yet opened, given how to read what was said before
+    read_history : read once at most for all units that are opened together
     took_seconds : told how long each step took
     """
 
     def __init__(
         self,
-        make_runner: Callable[[int], UnitRunner],
+        make_runner: Callable[[int, ReadHistory], UnitRunner],
         *,
+        read_history: ReadHistory,
         store: StateStore,
         publisher: Publisher,
         took_seconds: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._took_seconds = took_seconds
         self._make_runner = make_runner
+        self._read_history = read_history
         self._store = store
         self._publisher = publisher
         self._owned: dict[int, UnitRunner] = {}
@@ -60,9 +66,10 @@ class Units:
     def assign(self, partitions: Iterable[int]) -> dict[Place, int]:
         """Open the units of exactly these partitions anew; where to read from."""
         self.release()
+        read_history = cache(self._read_history)
         positions = {}
         for partition in sorted(set(partitions)):
-            runner = self._make_runner(partition)
+            runner = self._make_runner(partition, read_history)
             at = runner.open()
             self._owned[partition] = runner
             positions.update({(topic, partition): at[topic.name] for topic in runner.topics})

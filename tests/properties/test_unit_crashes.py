@@ -7,8 +7,7 @@ from atalaia.monitors.units import Record
 from atalaia.state.errors import ExitAndReload
 from atalaia.topics import LABELS, OBSERVATIONS
 from atalaia.worker.unit import UnitRunner
-from atalaia.worker.units import Units
-from tests.unit.worker.world import Crashed, MemoryPublisher, World
+from tests.unit.worker.world import Crashed, MemoryPublisher, World, units_of
 
 ACTIONS = st.sampled_from(
     [
@@ -66,7 +65,7 @@ class Life:
         elif action == "deliver":
             publisher.deliver()
         elif action == "acknowledge":
-            Units(lambda _: runner, store=runner._store, publisher=publisher).acknowledge()
+            units_of(runner, publisher).acknowledge()
         else:
             self.disturb(action)
 

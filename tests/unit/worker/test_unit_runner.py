@@ -9,12 +9,14 @@ import pytest
 from atalaia.monitors.units import Change
 from atalaia.state.errors import ExitAndReload, ResendStepOrExit, RetryRead
 from atalaia.state.fence import Loaded, StateStore, Unit
+from atalaia.state.memory import MemoryState
 from atalaia.topics import DRIFT, LABELS, OBSERVATIONS
 from atalaia.worker.errors import RecordsSkipped
+from atalaia.worker.history import History
 from atalaia.worker.outgoing import Outgoing
 from atalaia.worker.unit import UnitRunner
 from atalaia.worker.units import Units
-from tests.unit.worker.world import PARTITION, UNIT, Crashed, MemoryPublisher, Summing, World
+from tests.unit.worker.world import PARTITION, UNIT, Crashed, MemoryPublisher, Summing, World, units_of
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def run(runner: UnitRunner, world: World) -> None:
 def acknowledge(publisher: MemoryPublisher, world: World) -> None:
     publisher.deliver()
     runner, _ = world.worker()
-    units = Units(lambda _: runner, store=runner._store, publisher=publisher)
+    units = units_of(runner, publisher)
     units.acknowledge()
 
 
@@ -358,7 +360,7 @@ def test_rows_of_others_are_swept_once_the_fence_is_this_workers(world: World) -
 
 def test_units_take_only_what_is_theirs(world: World) -> None:
     runner, publisher = world.worker()
-    units = Units(lambda _: runner, store=runner._store, publisher=publisher)
+    units = units_of(runner, publisher)
     record = world.log.observe(3)
     units.take(PARTITION, [record])
     assert runner.steps == 0
@@ -372,7 +374,7 @@ def test_units_take_only_what_is_theirs(world: World) -> None:
 
 def test_what_is_published_is_acknowledged_whoever_owns_the_unit(world: World) -> None:
     runner, publisher = world.worker()
-    units = Units(lambda _: runner, store=runner._store, publisher=publisher)
+    units = units_of(runner, publisher)
     units.assign([PARTITION])
     units.take(PARTITION, [world.log.observe(10)])
     assert [Outgoing.of(entry).value for entry in runner._store.pending(UNIT)] == [b"0=10 at 1"]
@@ -401,3 +403,24 @@ def test_a_result_too_large_for_its_topic_becomes_a_dead_letter(
     assert (letter.topic, headers["reason"], headers["topic"]) == ("dead-letters", b"too_large", b"drift")
     assert headers["ce_subject"] == b"drift/drift/1/window 0"
     assert runner.oversized == 1
+
+
+def test_what_was_said_is_read_once_for_all_units_that_are_opened_together(world: World) -> None:
+    reads: list[History] = []
+
+    def read() -> History:
+        reads.append(History())
+        return reads[-1]
+
+    def make(partition: int, history: Callable[[], History]) -> UnitRunner:
+        assert partition in {0, 1, 2}
+        store = MemoryState(world.server)
+        unit = Unit("drift", PARTITION, str(partition))
+        return UnitRunner(unit, Summing, store=store, log=world.log, publisher=publisher, history=history)
+
+    publisher = MemoryPublisher(world.kafka)
+    units = Units(make, read_history=read, store=MemoryState(world.server), publisher=publisher)
+    units.assign([0, 1, 2])
+    assert len(reads) == 1
+    units.assign([1])
+    assert len(reads) == 2

@@ -16,6 +16,7 @@ from atalaia.topics import DRIFT, LABELS, OBSERVATIONS, Topic
 from atalaia.worker.history import History
 from atalaia.worker.outgoing import Outgoing
 from atalaia.worker.unit import UnitRunner
+from atalaia.worker.units import Units
 
 PARTITION = 1
 UNIT = Unit("drift", PARTITION, "c0ffee")
@@ -183,6 +184,16 @@ class Summing:
 
     def counts(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
         return {"rows": {(): self.state.total}}
+
+
+def units_of(runner: UnitRunner, publisher: MemoryPublisher) -> Units:
+    """A worker's units, of which this is the only one."""
+    return Units(
+        lambda _partition, _history: runner,
+        read_history=publisher.kafka.history,
+        store=runner._store,
+        publisher=publisher,
+    )
 
 
 @dataclass
