@@ -44,8 +44,13 @@ def read_answer(reply: bytes) -> Answer:
 
 def select_outputs(answer: Answer, names: list[str]) -> bytes:
     """The response with only the named tensors, in the order they were asked for."""
+    return orjson.dumps(selection(answer, names))
+
+
+def selection(answer: Answer, names: list[str]) -> dict[str, Any]:
+    """As `select_outputs`, not yet JSON."""
     tensors = {output["name"]: output for output in answer.body["outputs"]}
-    return orjson.dumps({**answer.body, "outputs": [tensors[name] for name in names]})
+    return {**answer.body, "outputs": [tensors[name] for name in names]}
 
 
 def plain_row(answer: Answer) -> bytes:

@@ -4,9 +4,11 @@ from starlette.requests import ClientDisconnect, Request
 
 from atalaia.errors import TooLarge, UnsupportedMediaType
 
+_OCTETS = b"application/octet-stream"
 
-async def read_body(request: Request, *, max_bytes: int) -> bytes:
-    """The whole body.
+
+async def read_body(request: Request, *, max_bytes: int, tensors: bool = False) -> bytes:
+    """The whole body; where ``tensors`` may follow its JSON it may be called a stream of octets too.
 
     Raises
     ------
@@ -15,7 +17,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     TooLarge
         as soon as the headers, or the bytes that came, say so.
     """
-    _check_headers(request.scope["headers"], max_bytes)
+    _check_headers(request.scope["headers"], max_bytes, tensors=tensors)
     message = await request.receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
@@ -36,10 +38,10 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
         message = await request.receive()
 
 
-def _check_headers(headers: list[tuple[bytes, bytes]], max_bytes: int) -> None:
+def _check_headers(headers: list[tuple[bytes, bytes]], max_bytes: int, *, tensors: bool) -> None:
     for name, value in headers:
         if name == b"content-type":
-            if value != b"application/json":
+            if value != b"application/json" and not (tensors and value == _OCTETS):
                 _check_media_type(value.decode("latin-1"))
         elif name == b"content-encoding":
             if value.lower() != b"identity":

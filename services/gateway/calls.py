@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from atalaia.access import Credentials
 from atalaia.errors import FieldProblem, InvalidInput, Refusal, TooLarge
+from atalaia.inference.binary import HEAD_LENGTH
 from atalaia.telemetry import metrics
 from services.gateway.access.needs import NEEDS, Needs
 from services.gateway.answers import Answer
@@ -26,7 +27,8 @@ CLIENT_GONE = 499
 MAX_ID_CHARACTERS = 200
 _CLIENT_ID, _PREFER, _IDEMPOTENCY_KEY = b"x-request-id", b"prefer", b"idempotency-key"
 _AUTHORIZATION, _API_KEY, _ORIGIN = b"authorization", b"x-api-key", b"origin"
-_HEADERS = frozenset({_CLIENT_ID, _PREFER, _IDEMPOTENCY_KEY, _AUTHORIZATION, _API_KEY, _ORIGIN})
+_HEAD_LENGTH = HEAD_LENGTH.lower().encode()
+_HEADERS = frozenset({_CLIENT_ID, _PREFER, _IDEMPOTENCY_KEY, _AUTHORIZATION, _API_KEY, _ORIGIN, _HEAD_LENGTH})
 Metric = TypeVar("Metric", Counter, Histogram)
 
 
@@ -52,6 +54,7 @@ class Call:
         "client_id",
         "code",
         "credentials",
+        "head_length",
         "idempotency_key",
         "inputs",
         "key",
@@ -76,6 +79,7 @@ class Call:
         self.client_id: str | None = given.get(_CLIENT_ID, b"").decode("latin-1") or None
         self.prefer = given.get(_PREFER)
         self.idempotency_key = given.get(_IDEMPOTENCY_KEY)
+        self.head_length = given.get(_HEAD_LENGTH)
         self.credentials: Credentials | None = Credentials(
             given.get(_AUTHORIZATION), given.get(_API_KEY), given.get(_ORIGIN)
         )

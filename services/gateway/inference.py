@@ -31,19 +31,53 @@ async def infer(gateway: Gateway, request: Request, call: Call, read: Reader) ->
         any of them.
     """
     gateway.exchange.admit()
+    tensors = call.head_length is not None
+    body = await read_body(request, max_bytes=gateway.settings.max_body_bytes, tensors=tensors)
+    named = request.path_params
+    return await infer_body(
+        gateway,
+        call,
+        read,
+        body,
+        model=named.get("model"),
+        version=named.get("version"),
+        path=request.scope["path"],
+    )
+
+
+async def infer_body(
+    gateway: Gateway,
+    call: Call,
+    read: Reader,
+    body: bytes,
+    *,
+    model: str | None,
+    version: str | None,
+    path: str,
+    deadline_seconds: float | None = None,
+) -> tuple[Asked, bytes, Answer]:
+    """`infer` of a body that was read; ``path`` is what an Idempotency-Key is for.
+
+    ``deadline_seconds`` is how long the caller waits, where it said so. Answers that are kept are waited for
+    all the same, since whoever asks again wants to find them.
+
+    Raises
+    ------
+    Refusal
+        any of them.
+    """
+    gateway.exchange.admit()
     view = gateway.view()
     call.check_client_id()
-    body = await read_body(request, max_bytes=gateway.settings.max_body_bytes)
     call.request_bytes = len(body)
-    named = request.path_params
-    intake = Intake(view, named.get("model"), named.get("version"), call.client_id, gateway.settings.max_rows)
+    intake = Intake(view, model, version, call.client_id, gateway.settings.max_rows)
     try:
         asked = read(intake, body)
     finally:
         if intake.served is not None:
             call.model, call.version = intake.served.name, intake.served.version
     _note(gateway, call, asked)
-    reply = await _ask(gateway, request, call, asked, body)
+    reply = await _ask(gateway, call, asked, body, path=path, deadline_seconds=deadline_seconds)
     if reply.value is None:
         raise Unavailable("the reply was empty; send the request again")
     answer = read_answer(reply.value)
@@ -56,11 +90,17 @@ async def infer(gateway: Gateway, request: Request, call: Call, read: Reader) ->
     return asked, reply.value, answer
 
 
-async def _ask(gateway: Gateway, request: Request, call: Call, asked: Asked, body: bytes) -> Reply:
+async def _ask(
+    gateway: Gateway, call: Call, asked: Asked, body: bytes, *, path: str, deadline_seconds: float | None
+) -> Reply:
     wanted = read_preferences(call.prefer, call.idempotency_key)
     if not wanted.asynchronous and wanted.key is None:
         return await gateway.exchange.ask(
-            call.key.encode(), asked.body, model=asked.served.name, version=asked.version
+            call.key.encode(),
+            asked.body,
+            model=asked.served.name,
+            version=asked.version,
+            deadline_seconds=deadline_seconds,
         )
     return await ask_kept(
         gateway.exchange,
@@ -69,7 +109,7 @@ async def _ask(gateway: Gateway, request: Request, call: Call, asked: Asked, bod
         asked,
         wanted,
         body=body,
-        path=request.url.path,
+        path=path,
         deadline_seconds=gateway.settings.deadline,
     )
 

@@ -5,6 +5,8 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from atalaia.inference.binary import HEAD_LENGTH
+
 _TYPE = (b"content-type", b"application/json")
 
 
@@ -21,6 +23,11 @@ class RawJson(Response):
 def raw_json(body: bytes) -> Response:
     """200 with ``body`` unchanged."""
     return RawJson(body)
+
+
+def octets(body: bytes, head_length: int) -> Response:
+    """200 with tensors as bytes behind a JSON head of that length."""
+    return Response(body, headers={HEAD_LENGTH: str(head_length)}, media_type="application/octet-stream")
 
 
 def json_response(content: Any, *, status: int = 200) -> Response:

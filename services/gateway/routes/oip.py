@@ -8,16 +8,18 @@ from starlette.routing import Route
 
 from atalaia import __version__
 from atalaia.bundles.manifest import ContextColumn, Feature
-from services.gateway.answers import select_outputs
+from atalaia.inference.binary import EXTENSION, to_json, wanted_outputs, with_bytes
+from services.gateway.answers import select_outputs, selection
 from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
-from services.gateway.inference import infer
-from services.gateway.intake import Intake
+from services.gateway.inference import Reader, infer
+from services.gateway.intake import Asked, Intake
 from services.gateway.problems import ModelNotReady
-from services.gateway.responses import json_response, raw_json
+from services.gateway.responses import json_response, octets, raw_json
 from services.gateway.served import Served
 
 PLATFORM = "onnx_onnxv1"
+EXTENSIONS = ["model_repository", EXTENSION]
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -47,11 +49,16 @@ class _Protocol:
         self._gateway = gateway
 
     async def infer(self, request: Request, call: Call) -> Response:
-        asked, reply, answer = await infer(self._gateway, request, call, Intake.read_protocol)
+        read = Intake.read_protocol if call.head_length is None else _reader_of_tensors(call.head_length)
+        asked, reply, answer = await infer(self._gateway, request, call, read)
+        wanted = wanted_outputs(asked.body)
+        if wanted is not None:
+            selected = answer.body if asked.outputs is None else selection(answer, asked.outputs)
+            return octets(*with_bytes(selected, wanted))
         return raw_json(reply if asked.outputs is None else select_outputs(answer, asked.outputs))
 
     async def server(self, _: Request, __: Call) -> Response:
-        return json_response({"name": "atalaia", "version": __version__, "extensions": ["model_repository"]})
+        return json_response({"name": "atalaia", "version": __version__, "extensions": EXTENSIONS})
 
     async def live(self, _: Request, __: Call) -> Response:
         return json_response({"live": True})
@@ -71,6 +78,13 @@ class _Protocol:
     def _served(self, request: Request, call: Call) -> Served:
         named = request.path_params
         return find_served(self._gateway, call, named["model"], named.get("version"))
+
+
+def _reader_of_tensors(head_length: bytes) -> Reader:
+    def read(intake: Intake, body: bytes) -> Asked:
+        return intake.read_protocol(to_json(body, head_length.decode("latin-1")))
+
+    return read
 
 
 def find_served(gateway: Gateway, call: Call, model: str | None, version: str | None) -> Served:
