@@ -123,9 +123,18 @@ class Exchange:
             )
 
     async def ask(
-        self, key: bytes, value: bytes, *, model: str, version: str | None, kept: bool = False
+        self,
+        key: bytes,
+        value: bytes,
+        *,
+        model: str,
+        version: str | None,
+        deadline_seconds: float | None = None,
+        kept: bool = False,
     ) -> Reply:
         """Publish a request and wait for its reply; ``kept`` also has its answer kept on `results`.
+
+        ``deadline_seconds`` is how long, where that is less than the exchange would.
 
         Raises
         ------
@@ -135,11 +144,14 @@ class Exchange:
             where it was, and no reply came in time.
         """
         self.admit()
+        seconds = self._deadline_seconds
+        if deadline_seconds is not None:
+            seconds = min(seconds, deadline_seconds)
         waiting = _Waiting(self._loop.create_future())
         self._in_flight[key] = waiting
-        timer = self._loop.call_later(self._deadline_seconds, self._expire, waiting)
+        timer = self._loop.call_later(seconds, self._expire, waiting, seconds)
         try:
-            deadline_ms = int((time.time() + self._deadline_seconds) * 1000)
+            deadline_ms = int((time.time() + seconds) * 1000)
             headers: Headers = [
                 (MODEL, model.encode()),
                 (REPLY, self._address),
@@ -169,7 +181,7 @@ class Exchange:
         waiting = _Waiting(self._loop.create_future(), self._loop.create_future())
         assert waiting.accepted is not None  # noqa: S101 - just given
         self._in_flight[key] = waiting
-        timer = self._loop.call_later(self._deadline_seconds, self._expire, waiting)
+        timer = self._loop.call_later(self._deadline_seconds, self._expire, waiting, self._deadline_seconds)
         try:
             headers: Headers = [(MODEL, model.encode()), (RESULT, b"1")]
             if wait_seconds:
@@ -199,13 +211,17 @@ class Exchange:
             raise _not_accepted(error.args[0]) from error
         self._producer.poll(0)
 
-    def _expire(self, waiting: _Waiting) -> None:
+    def _expire(self, waiting: _Waiting, waited_seconds: float) -> None:
         self._producer.poll(0)
         if waiting.reply.done():
             return
-        waited = f"within {self._deadline_seconds:g} s"
+        waited = f"within {waited_seconds:g} s"
         if waiting.acknowledged:
             waiting.refuse(DeadlineExceeded(f"the request was accepted, but no reply came {waited}"))
+        elif waited_seconds < self._deadline_seconds:
+            waiting.refuse(
+                DeadlineExceeded(f"Kafka did not acknowledge the request {waited}; it may still be accepted")
+            )
         else:
             waiting.refuse(
                 Unavailable(f"Kafka did not acknowledge the request {waited}; it was not accepted")
