@@ -7,10 +7,11 @@ INSTALLED := $(VENV)/.installed
 PEERS_INSTALLED := $(PEERS)/.installed
 BENCHES ?= scorer gateway kept memory
 ARGS ?=
+HOST ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint check-format check-rules check-types check-imports check-schemas
-.PHONY: fix schemas bench bench-peers chaos clean
+.PHONY: fix schemas bench bench-peers loadtest chaos clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -63,6 +64,9 @@ $(PEERS_INSTALLED): bench/peers/requirements.txt scripts/setup | $(INSTALLED)
 	@$(BIN)/python -m venv --clear $(PEERS)
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
+
+loadtest: $(INSTALLED)  ## 1, 5 and 10 users, then a constant rate (HOST=URL for a gateway that runs; ARGS)
+	@$(BIN)/python -m loadtest $(if $(HOST),--host $(HOST)) $(ARGS)
 
 chaos: $(INSTALLED)  ## kill processes at random under load, for minutes
 	@$(BIN)/pytest -m chaos tests/chaos $(ARGS)
