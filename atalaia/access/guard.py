@@ -9,24 +9,27 @@ from atalaia.access.credentials import Credentials, presented_key
 from atalaia.access.keys import Key, Scope, digest_of
 from atalaia.access.refusals import expired, lacks, too_often, unknown_key
 
+_REMEMBERED = 10_000
+"""Headers of right keys; who has one can write it with as many spaces as he likes."""
+
 
 class _Holder:
     """A key in use, with its bucket."""
 
-    __slots__ = ("bucket", "expires_seconds", "key")
+    __slots__ = ("bucket", "expires_seconds", "key", "scopes")
 
     def __init__(self, key: Key, bucket: TokenBucket | None) -> None:
         self.key = key
         self.bucket = bucket
+        self.scopes = frozenset(key.scopes)
         self.expires_seconds = math.inf if key.expires is None else key.expires.timestamp()
 
 
 class Guard:
     """Lets a request in, or says why not.
 
-    Keys are found by their hash, so what a lookup costs says nothing of any name or key. One that was right
-    is remembered as it came and not hashed again; a wrong one is never remembered, so what is remembered is
-    never more than there are keys.
+    Keys are found by their hash, so what a lookup costs says nothing of any name or key. A header that was
+    right is remembered as it came, and neither read nor hashed again; a wrong one never is.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ class Guard:
         self._wall_seconds = wall_seconds
         self._monotonic_seconds = monotonic_seconds
         self._holders: dict[bytes, _Holder] = {}
-        self._right: dict[bytes, _Holder] = {}
+        self._right: dict[tuple[bytes | None, bytes | None], _Holder] = {}
         self.replace(keys)
 
     def replace(self, keys: Iterable[Key]) -> None:
@@ -68,12 +71,11 @@ class Guard:
         Unauthorized, Forbidden, RateLimited
             in this order: a request that is not allowed takes nothing from the bucket.
         """
-        presented = presented_key(credentials)
-        holder = self._right.get(presented) or self._found(presented)
+        holder = self._right.get(credentials[:2]) or self._found(credentials)
         key = holder.key
         if key.expires is not None and self._wall_seconds() >= holder.expires_seconds:
             raise expired(key.name, key.expires)
-        if not any(scope in key.scopes for scope in needed):
+        if holder.scopes.isdisjoint(needed):
             raise lacks(key.name, key.scopes, needed)
         if holder.bucket is not None:
             wait_seconds = holder.bucket.take(self._monotonic_seconds())
@@ -81,10 +83,12 @@ class Guard:
                 raise too_often(key.name, holder.bucket.rate, math.ceil(wait_seconds))
         return key.name
 
-    def _found(self, presented: bytes) -> _Holder:
-        digest = digest_of(presented)
+    def _found(self, credentials: Credentials) -> _Holder:
+        digest = digest_of(presented_key(credentials))
         holder = self._holders.get(digest)
         if holder is None or not hmac.compare_digest(holder.key.digest, digest):
             raise unknown_key()
-        self._right[presented] = holder
+        if len(self._right) >= _REMEMBERED:
+            self._right.clear()
+        self._right[credentials[:2]] = holder
         return holder

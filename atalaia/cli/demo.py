@@ -20,7 +20,7 @@ from atalaia.demo.tries import PAGES
 from atalaia.errors import AtalaiaError
 from atalaia.runtime.ports import is_free
 from atalaia.runtime.services import gateway_url
-from atalaia.settings import Settings, load
+from atalaia.settings import AccessSettings, Settings, load
 
 _DEFAULT_FOLDER = Path("state/demo")
 _WIDTH = 100
@@ -74,7 +74,8 @@ def demo_settings(given: Settings, *, keep: bool) -> Settings:
         part = getattr(given, name)
         unset = {field: value for field, value in defaults.items() if field not in part.model_fields_set}
         parts[name] = part.model_copy(update=unset)
-    return given.model_copy(update=parts)
+    # Its requests bring no key: it is at home on this machine.
+    return given.model_copy(update={**parts, "access": AccessSettings()})
 
 
 def _run(folder: Path, tell: Teller, *, rows: int, keep: bool, as_json: bool) -> bool:

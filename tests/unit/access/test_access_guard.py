@@ -198,3 +198,13 @@ def test_whoever_waits_as_told_is_let_in(rate: float, taken: int) -> None:
     wait = bucket.take(now)
     if wait:
         assert bucket.take(now + wait * (1 + 1e-9) + 1e-9) == 0.0
+
+
+def test_what_is_remembered_of_right_keys_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atalaia.access.guard._REMEMBERED", 10)
+    secret, key = made()
+    guard = guard_of(key)
+    for spaces in range(100):
+        credentials = Credentials(authorization=b"Bearer " + b" " * spaces + secret.encode())
+        assert guard.admit(credentials, ("infer",)) == "lab"
+        assert len(guard._right) <= 10
