@@ -9,6 +9,7 @@ from atalaia.auditing.comparison import Mismatch, mismatches
 from atalaia.auditing.drift_columns import Columns
 from atalaia.auditing.gathered import Selection
 from atalaia.auditing.observed import Rows
+from atalaia.auditing.persistence import JudgedRun
 from atalaia.auditing.published import milliseconds
 from atalaia.monitors.configuration import MonitorSettings
 from atalaia.windows import Window
@@ -56,7 +57,6 @@ def compare(body: Mapping[str, Any], window: Window, given: DriftRows) -> list[M
     else:
         for column in expected["columns"]:
             column["hit"] = False
-    expected["drifted"] = any(column["drifted"] for column in body["columns"]) or body["drifted"]
     told_columns = [{**column, "name": column["column"]} for column in body["columns"]]
     published = {**body, "columns": told_columns, "judged": run}
     found = list(mismatches(published, expected))
@@ -75,8 +75,30 @@ def _run(run: Mapping[str, Any], body: Mapping[str, Any], span: Window, given: D
     }
 
 
-def outcomes(body: Mapping[str, Any], span: Window, given: DriftRows) -> dict[str, str]:
-    """What a run says of each column: hit, quiet, between, or silent."""
+def drifted_columns(body: Mapping[str, Any]) -> set[str]:
+    """The columns that a result calls drifted; where it contradicts itself, a name that no column has.
+
+    >>> told = [{"column": "a", "drifted": True}, {"column": "b", "drifted": False}]
+    >>> drifted_columns({"columns": told, "drifted": True})
+    {'a'}
+    """
+    told = {column["column"] for column in body["columns"] if column["drifted"]}
+    in_part = {column["column"] for column in body["columns"] if not column["drifted"]} & told
+    none = set() if body["drifted"] == bool(told) else {"(none)" if told else "(any)"}
+    return told | {f"{name} (in part)" for name in in_part} | none
+
+
+def judged_run(body: Mapping[str, Any], given: DriftRows) -> JudgedRun | None:
+    """The run that a window ends, and what it says of each column; None where it ends none."""
+    run = body.get("judged")
+    if run is None:
+        return None
+    span = Window(milliseconds(run["window"]["start"]), milliseconds(run["window"]["end"]))
+    said = _outcomes(body, span, given) if run["why"] is None else {}
+    return JudgedRun(span, said, given.settings.drift)
+
+
+def _outcomes(body: Mapping[str, Any], span: Window, given: DriftRows) -> dict[str, str]:
     strength = ("silent", "quiet", "between", "hit")
     drift = given.settings.drift
     found: dict[str, str] = {}

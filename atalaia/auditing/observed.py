@@ -99,6 +99,10 @@ class ModelLog:
         self.model = model
         self.clock = ObservationClock(model)
         self.rows: dict[Stream, Rows] = {}
+        self.fresh: list[tuple[Stream, Chunk]] = []
+        """What the last message has brought."""
+        self.time_ms: int | None = None
+        """Event time after the last message, before it began anew."""
         self._primary: Stream | None = None
 
     def take(
@@ -110,6 +114,7 @@ class ModelLog:
         """
         clock = self.clock
         clock.begin(observation)
+        self.fresh = []
         latest: dict[int, int] = {}
         own = (section for section in observation.models if section.model == self.model)
         for section in sorted(own, key=lambda section: section.role != "primary"):
@@ -124,6 +129,7 @@ class ModelLog:
             if believed.any():
                 self._add(offset, section, stream, believed, lateness)
         ended = clock.finish(observation, latest)
+        self.time_ms = clock.time_ms
         if ended:
             clock.resume()
         return ended
@@ -156,6 +162,7 @@ class ModelLog:
 
     def _keep(self, stream: Stream, chunk: Chunk) -> None:
         self.rows.setdefault(stream, Rows()).chunks.append(chunk)
+        self.fresh.append((stream, chunk))
 
 
 def by_row(section: ModelObservation, by_request: AnyArray) -> AnyArray:

@@ -2,14 +2,16 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from confluent_kafka import Message, TopicPartition
 
 from atalaia.auditing.labels import LabelLog
-from atalaia.auditing.published import Published, latest, read_result
+from atalaia.auditing.promised import reached
+from atalaia.auditing.published import Published, latest, order, read_result
 from atalaia.auditing.recount import Recount
 from atalaia.auditing.report import Audit, windows_report
 from atalaia.bundles.folder import Bundle
@@ -28,6 +30,16 @@ from atalaia.topics import DRIFT, FAIRNESS, LABELS, OBSERVATIONS, PERFORMANCE, T
 
 _TIMEOUT_SECONDS = 15.0
 _RESULTS = (DRIFT, PERFORMANCE, FAIRNESS)
+_SERVICES = {DRIFT.name: "drift", PERFORMANCE.name: "fairness", FAIRNESS.name: "fairness"}
+"""Who publishes what; one service's results have their cuts in common."""
+_KEPT_AT_ONCE = 10_000
+
+
+class Results(NamedTuple):
+    """Last revisions, and by partition and service the positions all before which they tell."""
+
+    latest: list[Published]
+    reached: Mapping[int, Mapping[str, tuple[int, int]]]
 
 
 def audit(kafka: KafkaSettings) -> Audit:
@@ -55,19 +67,29 @@ def audit(kafka: KafkaSettings) -> Audit:
     return Audit(examine(facts), windows_report(checked))
 
 
-def read_results(kafka: KafkaSettings) -> list[Published]:
-    """The last revision of every window on the topics of results."""
+def read_results(kafka: KafkaSettings) -> Results:
+    """The last revision of every window on the topics of results, and how far they tell."""
     found: list[Published] = []
+    cuts: dict[int, dict[str, list[tuple[int, int, int]]]] = defaultdict(lambda: defaultdict(list))
     for topic in _RESULTS:
-        messages = (value for message in read_topic(kafka, topic) if (value := message.value()) is not None)
-        found += latest(read_result(topic.name, value) for value in messages).values()
-    return found
+        every: list[Published] = []
+        for message in read_topic(kafka, topic):
+            value = message.value()
+            if value is not None:
+                published = read_result(topic.name, value)
+                partition = partition_of(published.place.stream.model, OBSERVATIONS.partitions)
+                cuts[partition][_SERVICES[topic.name]].append(order(published))
+                every.append(published)
+            if len(every) >= _KEPT_AT_ONCE:
+                every = list(latest(every).values())
+        found += latest(every).values()
+    return Results(found, {partition: reached(of_partition) for partition, of_partition in cuts.items()})
 
 
-def make_recounts(kafka: KafkaSettings, results: Iterable[Published]) -> dict[int, Recount]:
+def make_recounts(kafka: KafkaSettings, results: Results) -> dict[int, Recount]:
     """What recounts the windows of each partition of `observations` that has any."""
     by_partition: dict[int, list[Published]] = defaultdict(list)
-    for published in results:
+    for published in results.latest:
         partition = partition_of(published.place.stream.model, OBSERVATIONS.partitions)
         by_partition[partition].append(published)
     if not by_partition:
@@ -83,6 +105,11 @@ def make_recounts(kafka: KafkaSettings, results: Iterable[Published]) -> dict[in
             labels=labels.get(partition, LabelLog()),
             begins=begins.get(partition, 0),
             labels_begin_ms=begun_ms.get(partition),
+            reached={
+                monitor: positions
+                for monitor, service in _SERVICES.items()
+                if (positions := results.reached[partition].get(service)) is not None
+            },
         )
         for partition, ones in by_partition.items()
     }

@@ -2,20 +2,22 @@
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from atalaia.auditing import fairness_windows
 from atalaia.auditing.comparison import Mismatch
 from atalaia.auditing.joined import Ids
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.observed import Chunk, Lateness, ModelLog, Rows
+from atalaia.auditing.persistence import JudgedRun, disagreeing
+from atalaia.auditing.promised import Promises
 from atalaia.auditing.published import Place, Published, Stream
+from atalaia.auditing.settings_log import SettingsLog
 from atalaia.auditing.windows import Evidence, Unverifiable, verify
-from atalaia.errors import SettingsError
 from atalaia.monitors.clock import TOLERANCE_MS
-from atalaia.monitors.configuration import MonitorSettings, milliseconds, monitor_settings
-from atalaia.monitors.units import Models, Watched
+from atalaia.monitors.units import Models
 from atalaia.records import ModelObservation, MonitorChange, Observation
 from atalaia.windows.watermark import BoolArray
 
@@ -25,9 +27,13 @@ _TRUTH = ("performance", "fairness")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A window and how its result compares: nothing differs, something does, or why that cannot be told."""
+    """A window and how its result compares: nothing differs, something does, or why that cannot be told.
 
-    published: Published
+    ``published`` is None of a window that should have a result and has none.
+    """
+
+    place: Place
+    published: Published | None
     mismatches: tuple[Mismatch, ...] = ()
     reason: str | None = None
 
@@ -42,6 +48,7 @@ class Recount:
     labels : the labels of the same partition, read to their end
     begins : the first retained position of `observations`
     labels_begin_ms : windows reaching back before it may have lost labels; None where none have expired
+    reached : by monitor, the positions of observations and labels all before which is told on the topics
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class Recount:
         labels: LabelLog,
         begins: int = 0,
         labels_begin_ms: int | None = None,
+        reached: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
         self.checked: list[Checked] = []
         self._models, self._labels = models, labels
@@ -60,20 +68,24 @@ class Recount:
         self._pending: list[tuple[int, Place, Published]] = []
         for one in published:
             insort(self._pending, (one.result.cut.observations, one.place, one), key=lambda entry: entry[0])
-        self._wanted = {one.place.stream.model for _, _, one in self._pending}
+        self._latest = {place: one for _, place, one in self._pending}
+        self._reached = dict(reached or {})
+        self._promises: dict[str, Promises] = {}
         self._logs: dict[str, ModelLog] = {}
-        self._settings = _SettingsLog(models, begins)
+        self._settings = SettingsLog(models, begins)
         self._lateness: dict[str, dict[Stream, dict[str, Lateness]]] = defaultdict(dict)
         self._digests: dict[Stream, str] = {}
         self._laps: dict[str, list[int]] = defaultdict(lambda: [begins])
         self._ids: dict[tuple[Any, ...], Ids] = {}
         self._stored: dict[Stream, dict[int, BoolArray]] = defaultdict(dict)
+        self._runs: dict[Stream, list[JudgedRun]] = defaultdict(list)
+        self._drifted: dict[Stream, dict[Place, set[str]]] = defaultdict(dict)
         self._taken = 0
 
     def take(self, offset: int, observation: Observation) -> None:
         """A message, in log order."""
         self._verify_until(offset)
-        if not self._pending:
+        if not self._pending and offset >= max((at for at, _ in self._reached.values()), default=0):
             return
         if self._begins and self._rows_begin_ms is None and observation.ranges:
             self._rows_begin_ms = max(entry.time_ms for entry in observation.ranges) + TOLERANCE_MS
@@ -84,8 +96,12 @@ class Recount:
         for model, log in self._logs.items():
             was = log.clock.snapshot().replay
             ended = log.take(offset, observation, self._lateness[model])
-            if ended or log.clock.snapshot().replay != was:
-                self._laps[model].append(offset + 1 if ended else offset)
+            begun = not ended and log.clock.snapshot().replay != was
+            if begun:
+                self._begin_anew(model, offset)
+            self._promise(log, offset, ended=ended)
+            if ended:
+                self._begin_anew(model, offset + 1)
             for section in observation.models:
                 if section.model == model:
                     self._note_waiting(log, section)
@@ -98,26 +114,64 @@ class Recount:
         self._verify_until(end)
         for cut, _, published in self._pending:
             reason = f"its cut, {cut}, lies beyond the end of observations, {end}"
-            self.checked.append(Checked(published, reason=reason))
+            self.checked.append(Checked(published.place, published, reason=reason))
         self._pending = []
+        self._fold_drift()
+        since_ms = self._rows_begin_ms if self._begins else None
+        for promises in self._promises.values():
+            for place, position in promises.untold(self._latest, since_ms=since_ms):
+                told_at = self._latest[place].result.cut.observations if place in self._latest else None
+                self._differ(place, Mismatch("cut", told_at, f"beyond {position}"))
         return self.checked
+
+    def _fold_drift(self) -> None:
+        """Hold what has drifted by each window against all judged runs, where settings have not changed."""
+        for stream, told in self._drifted.items():
+            anew = len(self._laps[stream.model]) > 1
+            if not self._models.changes(stream.model) and not self._begins:
+                for place, folded in disagreeing(self._runs[stream], told, anew=anew):
+                    self._differ(place, Mismatch("drifted columns", sorted(told[place]), sorted(folded)))
+
+    def _begin_anew(self, model: str, offset: int) -> None:
+        self._laps[model].append(offset)
+        if model in self._promises:
+            self._promises[model].restart()
+
+    def _promise(self, log: ModelLog, offset: int, *, ended: bool) -> None:
+        """Note which windows a message must have made the monitors tell."""
+        promises = self._promises.get(log.model)
+        if promises is None:
+            positions = {monitor: at for monitor, (at, _) in self._reached.items()}
+            promises = self._promises[log.model] = Promises(positions)
+        for stream, chunk in log.fresh:
+            promises.add(stream, chunk, self._lateness[log.model].get(stream, {}))
+        promises.pass_time(log.time_ms, offset, ended=ended)
+
+    def _differ(self, place: Place, mismatch: Mismatch) -> None:
+        """One more thing that differs of a window, unless it cannot be verified anyhow."""
+        for at, one in enumerate(self.checked):
+            if one.place == place:
+                if one.reason is None:
+                    self.checked[at] = replace(one, mismatches=(*one.mismatches, mismatch))
+                return
+        self.checked.append(Checked(place, self._latest.get(place), (mismatch,)))
 
     def _meet(self, observation: Observation) -> None:
         """Begin the time of models with rows, or of which a replay begins."""
         met = {section.model for section in observation.models}
         met |= {entry.mark.model for entry in observation.marks if entry.mark.kind == "begin"} - {None}  # type: ignore[arg-type]
-        for model in met & self._wanted:
+        for model in met:
             self._logs.setdefault(model, ModelLog(model))
         for section in observation.models:
             stream = Stream(section.model, section.version, section.role)
-            if section.model in self._wanted and self._digests.get(stream) != section.digest:
+            if self._digests.get(stream) != section.digest:
                 self._digests[stream] = section.digest
                 self._set_lateness(stream, section.digest)
 
     def _change(self, offset: int, changes: Iterable[MonitorChange]) -> None:
         for change in changes:
             self._settings.add(offset, change)
-            self._laps[change.model].append(offset)
+            self._begin_anew(change.model, offset)
             for stream, digest in self._digests.items():
                 if stream.model == change.model:
                     self._set_lateness(stream, digest)
@@ -131,6 +185,7 @@ class Recount:
             name: Lateness(table.definition, table.lateness_ms)
             for name in ("drift", *_TRUTH)
             if (table := getattr(settings, name)).enabled
+            and (name != "fairness" or fairness_windows.protected(watched.manifest, settings))
         }
 
     def _note_waiting(self, log: ModelLog, section: ModelObservation) -> None:
@@ -154,11 +209,13 @@ class Recount:
     def _verify(self, published: Published) -> Checked:
         expired = self._expired(published)
         if expired is not None:
-            return Checked(published, reason=expired)
+            return Checked(published.place, published, reason=expired)
         stream = published.place.stream
         watched = self._models.watched(stream.model, stream.version, published.result.bundle)
         if watched is None:
-            return Checked(published, reason=f"its bundle, {published.result.bundle}, is missing")
+            return Checked(
+                published.place, published, reason=f"its bundle, {published.result.bundle}, is missing"
+            )
         log = self._logs.get(stream.model)
         evidence = Evidence(
             rows=log.rows if log is not None else {},
@@ -169,11 +226,29 @@ class Recount:
             models=self._models,
             labels=self._labels,
             stored=self._stored,
+            labels_told=self._labels_told(published),
         )
         try:
-            return Checked(published, tuple(verify(published, evidence)))
+            verified = verify(published, evidence)
         except Unverifiable as why:
-            return Checked(published, reason=str(why))
+            return Checked(published.place, published, reason=str(why))
+        if published.place.monitor == "drift" and not verified.mismatches:
+            self._note_drift(published, verified.run)
+        return Checked(published.place, published, tuple(verified.mismatches))
+
+    def _note_drift(self, published: Published, run: JudgedRun | None) -> None:
+        stream = published.place.stream
+        columns = published.body["columns"]
+        self._drifted[stream][published.place] = {column["column"] for column in columns if column["drifted"]}
+        if run is not None:
+            self._runs[stream].append(run)
+
+    def _labels_told(self, published: Published) -> int | None:
+        """The labels that must have been told by now, where no change of settings begins counts anew."""
+        told = self._reached.get(published.place.monitor)
+        if told is None or self._models.changes(published.place.stream.model):
+            return None
+        return told[1] if told[0] >= published.result.cut.observations else None
 
     def _expired(self, published: Published) -> str | None:
         """Why the evidence of a window is not all there."""
@@ -213,89 +288,3 @@ def waits(chunk: Chunk) -> BoolArray | None:
     within = kept[0] if len(kept) == 1 else kept[0] | kept[1]
     answer: BoolArray = within & ~chunk.section.abstained.numpy()
     return answer
-
-
-class _SettingsLog:
-    """What was set of each model's monitors, by position."""
-
-    def __init__(self, models: Models, begins: int) -> None:
-        self._models, self._begins = models, begins
-        self._changes: dict[str, list[tuple[int, MonitorChange]]] = {}
-        self._reach_ms: dict[str, int] = {}
-
-    def add(self, offset: int, change: MonitorChange) -> None:
-        """A change, in band."""
-        self._of(change.model).append((offset, change))
-
-    def now(self, model: str, watched: Watched) -> MonitorSettings:
-        """The settings of a version in force."""
-        changes = self._of(model)
-        settings = _settings(watched, changes[-1][1] if changes else None)
-        back = [milliseconds(earlier) for earlier in settings.drift.earlier]
-        reach_ms = max(back, default=0) + settings.drift.window_ms * settings.drift.most_merged
-        self._reach_ms[model] = max(reach_ms, self._reach_ms.get(model, 0))
-        return settings
-
-    def reach_ms(self, model: str) -> int:
-        """How far before a window rows may lie that it is compared, or judged, with."""
-        return self._reach_ms.get(model, 0)
-
-    def candidates(self, model: str, watched: Watched) -> dict[str, MonitorSettings]:
-        """The settings a version has had so far, by digest."""
-        changes: list[MonitorChange | None] = [None, *(change for _, change in self._of(model))]
-        return {settings.digest: settings for settings in (_settings(watched, change) for change in changes)}
-
-    def references(self, model: str) -> list[tuple[int, MonitorChange | None]]:
-        """References made from the stream, each from its position on; None is the bundle's own."""
-        answer: list[tuple[int, MonitorChange | None]] = [(-1, None)]
-        for offset, change in self._of(model):
-            known = answer[-1][1]
-            if (None if known is None else known.reference) != change.reference:
-                answer.append((offset, change if change.reference is not None else None))
-        return answer
-
-    def join_key(self, section: ModelObservation, watched: Watched) -> tuple[tuple[Any, ...], int]:
-        """What rows that share a space of ids have in common, and how long an id is held."""
-        settings, manifest = self.now(section.model, watched), watched.manifest
-        width = 0 if section.probabilities is None else section.probabilities.width
-        attributes = [
-            (entry.name, entry.bands)
-            for entry in manifest.context
-            if (
-                entry.protected
-                if settings.fairness.attributes is None
-                else entry.name in settings.fairness.attributes
-            )
-        ]
-        windows = (settings.performance, settings.fairness)
-        key = (
-            section.model,
-            section.version if section.role == "shadow" else "",
-            manifest.classes,
-            width if len(manifest.classes) > 2 else 0,
-            tuple(attributes),
-            settings.fairness.most_groups,
-            settings.labels.horizon_ms,
-            max((table.window_ms + table.lateness_ms for table in windows if table.enabled), default=0),
-        )
-        return key, settings.labels.horizon_ms
-
-    def _of(self, model: str) -> list[tuple[int, MonitorChange]]:
-        if model not in self._changes:
-            before = [
-                (change.offset, change)
-                for change in (self._models.changes(model) if self._begins else ())
-                if change.offset is not None and change.offset < self._begins
-            ]
-            self._changes[model] = before
-        return self._changes[model]
-
-
-def _settings(watched: Watched, change: MonitorChange | None) -> MonitorSettings:
-    """As set, else the bundle's own, else the defaults: as the monitors do where something does not fit."""
-    for changes in ([] if change is None else [[change.monitors]]) + [[]]:
-        try:
-            return monitor_settings(watched.manifest.monitors, changes)
-        except SettingsError:
-            continue
-    return MonitorSettings()

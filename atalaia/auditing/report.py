@@ -1,13 +1,13 @@
 """What the audit found, for people and programs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from atalaia.alerts import rfc3339
-from atalaia.auditing.published import Published
 from atalaia.auditing.recount import Checked
 from atalaia.conservation import Report
+from atalaia.results import Cut
 
 _SHOWN = 20
 
@@ -34,7 +34,7 @@ class Windows:
                 "unverifiable": len(self.unverifiable),
             },
             "window_differences": [entry for one in self.differing for entry in _differences(one)],
-            "unverifiable": [{**named(one.published), "reason": one.reason} for one in self.unverifiable],
+            "unverifiable": [{**named(one), "reason": one.reason} for one in self.unverifiable],
         }
 
 
@@ -53,7 +53,7 @@ class Audit:
 
 def windows_report(checked: Iterable[Checked]) -> Windows:
     """What was found of windows, by monitor, model and time."""
-    ordered = sorted(checked, key=lambda one: one.published.place)
+    ordered = sorted(checked, key=lambda one: one.place)
     return Windows(
         verified=sum(one.reason is None and not one.mismatches for one in ordered),
         differing=tuple(one for one in ordered if one.mismatches),
@@ -61,18 +61,24 @@ def windows_report(checked: Iterable[Checked]) -> Windows:
     )
 
 
-def named(published: Published) -> Mapping[str, Any]:
-    """Which result it is."""
-    place, cut = published.place, published.result.cut
-    return {
+def named(checked: Checked) -> dict[str, Any]:
+    """Which result it is; without revision and cut where there is none."""
+    place = checked.place
+    answer = {
         "monitor": place.monitor,
         **place.stream._asdict(),
         "window": {"start": rfc3339(place.window.start_ms), "end": rfc3339(place.window.end_ms)},
-        "revision": published.result.revision,
-        "cut": {"generation": cut.generation, "observations": cut.observations, "labels": cut.labels},
     }
+    if checked.published is not None:
+        result = checked.published.result
+        answer |= {"revision": result.revision, "cut": _cut(result.cut)}
+    return answer
+
+
+def _cut(cut: Cut) -> dict[str, int | None]:
+    return {"generation": cut.generation, "observations": cut.observations, "labels": cut.labels}
 
 
 def _differences(checked: Checked) -> list[dict[str, Any]]:
     """The first figures that differ of a window."""
-    return [{**named(checked.published), **one._asdict()} for one in checked.mismatches[:_SHOWN]]
+    return [{**named(checked), **one._asdict()} for one in checked.mismatches[:_SHOWN]]

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from atalaia.auditing import drift_windows, fairness_windows, performance_windows
 from atalaia.auditing.comparison import Mismatch, mismatches
 from atalaia.auditing.drift_columns import Columns, StreamColumns
 from atalaia.auditing.drift_windows import DriftRows
-from atalaia.auditing.gathered import Selection, counted, unknown_truth, with_truth
+from atalaia.auditing.gathered import Labelled, Selection, counted, unknown_truth, with_truth
 from atalaia.auditing.joined import Truths
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.observed import Rows
+from atalaia.auditing.persistence import JudgedRun
 from atalaia.auditing.published import Published, Stream
 from atalaia.monitors.configuration import MonitorSettings
 from atalaia.monitors.drift.reference import StreamReference
@@ -30,7 +33,8 @@ class Evidence:
 
     ``laps`` are the positions at which its time, or its settings, began anew. Rows of before may have been
     forgotten by then, or not: which of them a window is of, its own count of rows says. ``settings`` are all
-    it has had, by digest; ``references`` those made from the stream, by position.
+    it has had, by digest; ``references`` those made from the stream, by position. ``labels_told`` is the
+    position of `labels` all before which has been told, as far as it is known.
     """
 
     rows: Mapping[Stream, Rows]
@@ -41,6 +45,7 @@ class Evidence:
     models: Models
     labels: LabelLog
     stored: Mapping[Stream, Mapping[int, BoolArray]]
+    labels_told: int | None = None
 
     def ranges(self, cut: int) -> Iterator[tuple[int, int]]:
         """Positions [since, before) that the rows of a result may lie between, the likeliest first."""
@@ -66,8 +71,15 @@ class Evidence:
             yield StreamColumns(made.version, made.columns)
 
 
-def verify(published: Published, evidence: Evidence) -> list[Mismatch]:
-    """Where a result differs from what its rows come to.
+class Verified(NamedTuple):
+    """Where a result differs from what its rows come to, and the run that it ends, where it does."""
+
+    mismatches: list[Mismatch]
+    run: JudgedRun | None = None
+
+
+def verify(published: Published, evidence: Evidence) -> Verified:
+    """Hold a result against its rows.
 
     Raises
     ------
@@ -79,7 +91,7 @@ def verify(published: Published, evidence: Evidence) -> list[Mismatch]:
         raise Unverifiable(f"the settings {published.result.configuration} are not known any more")
     if published.place.monitor == "drift":
         return _verify_drift(published, evidence, settings)
-    return _verify_truth(published, evidence, settings)
+    return Verified(_verify_truth(published, evidence, settings))
 
 
 def drift_rows(published: Published, evidence: Evidence, settings: MonitorSettings) -> Iterator[DriftRows]:
@@ -96,7 +108,7 @@ def drift_rows(published: Published, evidence: Evidence, settings: MonitorSettin
             yield DriftRows(rows, Columns(evidence.watched, reference), settings, positions)
 
 
-def _verify_drift(published: Published, evidence: Evidence, settings: MonitorSettings) -> list[Mismatch]:
+def _verify_drift(published: Published, evidence: Evidence, settings: MonitorSettings) -> Verified:
     found: list[Mismatch] | None = None
     window, body = published.place.window, published.body
     for given in drift_rows(published, evidence, settings):
@@ -104,16 +116,18 @@ def _verify_drift(published: Published, evidence: Evidence, settings: MonitorSet
         here = [] if counted == body["n"] else [Mismatch("n", body["n"], counted)]
         here = here or drift_windows.compare(body, window, given)
         if not here:
-            return []
+            return Verified([], drift_windows.judged_run(body, given))
         if found is None or (found[0].path == "n" and here[0].path != "n"):
             found = here
-    return found or []
+    return Verified(found or [])
 
 
 def _verify_truth(published: Published, evidence: Evidence, settings: MonitorSettings) -> list[Mismatch]:
     place, result, body = published.place, published.result, published.body
     rows = evidence.rows.get(place.stream, Rows())
     truths = Truths(evidence.labels, evidence.watched.manifest, horizon_ms=settings.labels.horizon_ms)
+    stored = evidence.stored.get(place.stream, {})
+    unknown = unknown_truth(evidence.watched.manifest)
     found: list[Mismatch] | None = None
     seen: set[tuple[int, ...]] = set()
     for since, before in evidence.ranges(result.cut.observations):
@@ -122,13 +136,7 @@ def _verify_truth(published: Published, evidence: Evidence, settings: MonitorSet
         if key in seen:
             continue
         seen.add(key)
-        labelled = with_truth(
-            selection,
-            evidence.stored.get(place.stream, {}),
-            truths,
-            labels_before=published.labels_cut,
-            unknown=unknown_truth(evidence.watched.manifest),
-        )
+        labelled = with_truth(selection, stored, truths, labels_before=published.labels_cut, unknown=unknown)
         here = list(mismatches(body, counted(labelled)))
         if not here:
             expected: Mapping[str, Any] = {}
@@ -139,11 +147,26 @@ def _verify_truth(published: Published, evidence: Evidence, settings: MonitorSet
             else:
                 expected, told = fairness_windows.fairness(*given)
             here = list(mismatches(told, expected))
+        if not here and (evidence.labels_told or 0) > published.labels_cut:
+            by_now = with_truth(
+                selection, stored, truths, labels_before=evidence.labels_told or 0, unknown=unknown
+            )
+            here = _later_labels(labelled, by_now)
         if not here:
             return []
         if found is None or (_counts_differ(found) and not _counts_differ(here)):
             found = here
     return found or []
+
+
+def _later_labels(then: Labelled, now: Labelled) -> list[Mismatch]:
+    """What labels that should have been told since say otherwise of the same rows."""
+    known = int(then.known.sum()), int(now.known.sum())
+    if known[0] != known[1]:
+        return [Mismatch("labelled by now", *known)]
+    if not np.array_equal(then.truth, now.truth, equal_nan=True):
+        return [Mismatch("corrected labels by now", 0, int((then.truth != now.truth).sum()))]
+    return []
 
 
 def _counts_differ(found: list[Mismatch]) -> bool:

@@ -7,20 +7,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atalaia.auditing.labels import LabelLog
-from atalaia.auditing.published import Published, read_result
+from atalaia.auditing.promised import reached
+from atalaia.auditing.published import Published, latest, order, read_result
 from atalaia.auditing.recount import Checked, Recount
 from atalaia.monitors.units import Models
 from atalaia.records import Observation
 from atalaia.topics import DRIFT, FAIRNESS, PERFORMANCE
 from tests.properties import test_drift_monitor as drift
 from tests.properties import test_truth_monitor as truth
+from tests.unit.monitors.drift_log import Reader
 from tests.unit.monitors.truth.truth_log import Told, Worker
 
 
 def recount(
-    results: list[Published], log: list[Observation], models: Models, labels: LabelLog | None = None
+    results: list[Published],
+    log: list[Observation],
+    models: Models,
+    labels: LabelLog | None = None,
+    **more: Any,
 ) -> list[Checked]:
-    recounted = Recount(results, models=models, labels=LabelLog() if labels is None else labels)
+    labels = LabelLog() if labels is None else labels
+    recounted = Recount(results, models=models, labels=labels, **more)
     for offset, observation in enumerate(log):
         recounted.take(offset, observation)
     return recounted.finish(len(log))
@@ -28,7 +35,7 @@ def recount(
 
 def wrong(checked: list[Checked]) -> list[Any]:
     return [
-        (one.published.place, one.published.result.cut, one.reason, one.mismatches)
+        (one.place, one.published and one.published.result.cut, one.reason, one.mismatches)
         for one in checked
         if one.mismatches or one.reason
     ]
@@ -45,7 +52,25 @@ def labels_of(told: list[Told]) -> LabelLog:
     return log
 
 
-@settings(deadline=None, max_examples=60)
+def published_by_drift(reader: Reader) -> list[Published]:
+    return [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
+
+
+def published_by_truth(worker: Worker) -> list[Published]:
+    return [
+        read_result(entry.topic.name, entry.value)
+        for entry in worker.published
+        if entry.topic in (PERFORMANCE, FAIRNESS)
+    ]
+
+
+def told_by(results: list[Published], *monitors: str) -> dict[str, tuple[int, int]]:
+    """As `atalaia.auditing.reading` finds it on the topics."""
+    positions = reached({"all": [order(one) for one in results]}) if results else {}
+    return {monitor: positions["all"] for monitor in monitors if positions}
+
+
+@settings(deadline=None, max_examples=40)
 @given(st.sampled_from(drift.DEFINITIONS), drift.cut_logs())
 def test_every_revision_of_drift_is_what_its_rows_come_to(
     definition: dict[str, Any], case: tuple[list[drift.Make], list[int], list[bool]]
@@ -53,24 +78,23 @@ def test_every_revision_of_drift_is_what_its_rows_come_to(
     makers, cuts, restarts = case
     known = drift.bundles(definition)
     log = [make(known, number) for number, make in enumerate(makers)]
-    reader = drift.read(known, log, cuts, restarts)
-    results = [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
+    results = published_by_drift(drift.read(known, log, cuts, restarts))
     checked = recount(results, log, known)
     assert not wrong(checked)
     assert len(checked) == len(results)
+    last = list(latest(results).values())
+    assert not wrong(recount(last, log, known, reached=told_by(results, DRIFT.name)))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(truth.logs())
 def test_every_revision_of_performance_and_fairness_is_what_its_rows_and_labels_come_to(
     log: truth.Log,
 ) -> None:
-    worker = truth.read(log, kills=True)
-    results = [
-        read_result(entry.topic.name, entry.value)
-        for entry in worker.published
-        if entry.topic in (PERFORMANCE, FAIRNESS)
-    ]
+    results = published_by_truth(truth.read(log, kills=True))
     checked = recount(results, log.messages, truth.BUNDLES, labels_of(log.truth))
     assert not wrong(checked)
     assert len(checked) == len(results)
+    last = list(latest(results).values())
+    told = told_by(results, PERFORMANCE.name, FAIRNESS.name)
+    assert not wrong(recount(last, log.messages, truth.BUNDLES, labels_of(log.truth), reached=told))

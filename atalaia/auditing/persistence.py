@@ -1,0 +1,70 @@
+"""Drift that lasts: the judged runs of a stream, folded again in order of time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from atalaia.auditing.published import Place
+from atalaia.monitors.configuration import DriftSettings
+from atalaia.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRun:
+    """A run that a window ends, and what it says of each column: hit, quiet, between or silent."""
+
+    window: Window
+    outcomes: Mapping[str, str]
+    settings: DriftSettings
+
+
+@dataclass(slots=True)
+class _Column:
+    recent: list[bool] = field(default_factory=list)
+    quiet: int = 0
+    drifted: bool = False
+
+    def take(self, outcome: str, rules: DriftSettings) -> None:
+        """One more run; a silent one says nothing."""
+        if outcome == "silent":
+            return
+        self.recent = [*self.recent, outcome == "hit"][-rules.among :]
+        self.quiet = self.quiet + 1 if outcome == "quiet" else 0
+        if not self.drifted and outcome == "hit" and sum(self.recent) >= rules.hits:
+            self.drifted = True
+        elif self.drifted and self.quiet >= rules.quiet_windows:
+            self.drifted, self.recent = False, []
+
+
+def drifted_by(runs: Sequence[JudgedRun], end_ms: int, *, first: int = 0) -> set[str]:
+    """The columns that have drifted by a time, runs from the ``first`` on being folded in order.
+
+    >>> rules = DriftSettings(hits=2, among=3)
+    >>> runs = [JudgedRun(Window(at, at + 1), {"a": "hit"}, rules) for at in range(2)]
+    >>> drifted_by(runs, 1), drifted_by(runs, 2)
+    (set(), {'a'})
+    """
+    columns: dict[str, _Column] = {}
+    for run in runs[first:]:
+        if run.window.end_ms > end_ms:
+            break
+        for name, outcome in run.outcomes.items():
+            columns.setdefault(name, _Column()).take(outcome, run.settings)
+    return {name for name, column in columns.items() if column.drifted}
+
+
+def disagreeing(
+    runs: Sequence[JudgedRun], told: Mapping[Place, set[str]], *, anew: bool
+) -> Iterator[tuple[Place, set[str]]]:
+    """Windows whose drifted columns are not what the runs come to, and what these come to.
+
+    Where time began ``anew`` the monitor may have begun to fold anew, with any run.
+    """
+    ordered = sorted(runs, key=lambda run: (run.window.end_ms, run.window.start_ms))
+    for place, drifted in told.items():
+        end_ms = place.window.end_ms
+        whole = drifted_by(ordered, end_ms)
+        starts = range(1, len(ordered) + 1) if anew else ()
+        if drifted != whole and not any(
+            drifted == drifted_by(ordered, end_ms, first=first) for first in starts
+        ):
+            yield place, whole

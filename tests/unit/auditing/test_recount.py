@@ -1,0 +1,265 @@
+"""The audit finds whatever is not what the log says, and says of what it cannot tell any more why."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from atalaia.auditing.labels import LabelLog
+from atalaia.auditing.promised import reached
+from atalaia.auditing.published import Published, latest, order, read_result
+from atalaia.auditing.recount import Checked, Recount
+from atalaia.monitors.units import Models
+from atalaia.records import Observation
+from atalaia.topics import DRIFT, FAIRNESS, PERFORMANCE
+from tests.unit.monitors.drift_log import HOUR, Bundles, Reader, make_watched, reach, section
+from tests.unit.monitors.drift_log import message as drift_message
+from tests.unit.monitors.truth import truth_log
+from tests.unit.monitors.truth.truth_log import MINUTE, Row, Worker, clock, manifest_of, seen, told
+
+START = 1_700_000_040_000
+SETTINGS = {"minimum_window_rows": 50, "minimum_reference_rows": 100, "earlier": ["1h"], "detectors": []}
+
+
+class Case:
+    """A log, what was published of it, and what recounts it."""
+
+    def __init__(
+        self, log: list[Observation], results: list[Published], models: Models, labels: LabelLog
+    ) -> None:
+        self.log, self.results, self.models, self.labels = log, results, models, labels
+
+    def audit(self, results: list[Published] | None = None, **more: Any) -> list[Checked]:
+        cuts = [order(one) for one in self.results]
+        positions = reached({"all": cuts})["all"]
+        told_by = {one.place.monitor: positions for one in self.results}
+        given = list(latest(self.results if results is None else results).values())
+        recount = Recount(given, models=self.models, labels=self.labels, **{"reached": told_by, **more})
+        for offset, observation in enumerate(self.log):
+            recount.take(offset, observation)
+        return recount.finish(len(self.log))
+
+    def changed(self, change: Callable[[dict[str, Any]], None], at: int = -1) -> list[Published]:
+        """The results with one of them changed."""
+        results = list(self.results)
+        body = msgspec.to_builtins(results[at].result)
+        change(body)
+        results[at] = read_result(results[at].place.monitor, msgspec.json.encode(body))
+        return results
+
+
+def drift_case() -> Case:
+    watched = make_watched(drift=SETTINGS, rows=500)
+    reader = Reader(Bundles({("m", "1"): watched}))
+    log = []
+    for hour in range(6):
+        times = hour * HOUR + np.arange(120) * 20_000
+        rows = section(times, watched=watched, seed=hour, shift=0.0 if hour < 3 else 1.5, partition=hour % 4)
+        log += [drift_message(rows), reach((hour + 1) * HOUR + 2 * 60_000)]
+    for observation in log:
+        reader.take(observation)
+    results = [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
+    return Case(log, results, reader.bundles, LabelLog())
+
+
+def truth_case() -> Case:
+    bundles = truth_log.Bundles.of(manifest_of())
+    worker, labels, log = Worker(bundles), LabelLog(), []
+    random = np.random.default_rng(0)
+    position = 0
+    for minute in range(4):
+        time_ms = START + minute * MINUTE
+        rows = [
+            Row(
+                f"{minute}-{place}",
+                time_ms + place * 500,
+                predicted=int(random.integers(0, 2)),
+                score=float(random.choice([0.25, 0.75])),
+                sex=str(random.choice(["F", "M"])),
+            )
+            for place in range(60)
+        ]
+        truths = [told(row.id, str(random.choice(["no", "yes"])), time_ms + 40_000) for row in rows[:-5]]
+        messages = [*truths, clock(time_ms + 59_000)]
+        log.append(seen(time_ms + 30_000, *rows))
+        worker.say([log[-1]], messages)
+        for entry in messages:
+            if entry.mark is not None:
+                labels.mark(position, entry.mark)
+            else:
+                value = msgspec.json.encode(list(entry.labels))
+                labels.add("m", position, value, written_ms=entry.written_ms)
+            position += 1
+    for time_ms in (START + 9 * MINUTE, START + 10 * MINUTE):
+        log.append(seen(time_ms))
+        labels.mark(position, clock(time_ms).mark)  # type: ignore[arg-type]
+        worker.say([log[-1]], [clock(time_ms)])
+        position += 1
+    results = [
+        read_result(entry.topic.name, entry.value)
+        for entry in worker.published
+        if entry.topic in (PERFORMANCE, FAIRNESS)
+    ]
+    return Case(log, results, bundles, labels)
+
+
+def found(checked: list[Checked]) -> list[str]:
+    return [mismatch.path for one in checked for mismatch in one.mismatches]
+
+
+def column(body: dict[str, Any], name: str = "a", test: str = "ks") -> dict[str, Any]:
+    wanted = (column for column in body["columns"] if (column["column"], column["test"]) == (name, test))
+    return next(wanted)
+
+
+def test_what_the_monitors_say_is_found_again() -> None:
+    for case in (drift_case(), truth_case()):
+        checked = case.audit()
+        assert len(checked) >= 4
+        assert not found(checked)
+        assert not [one for one in checked if one.reason]
+    last = drift_case().results[-1].body
+    assert last["drifted"]
+    assert column(last)["drifted"]
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda body: body.update(n=body["n"] + 1), "n"),
+        (lambda body: column(body).update(statistic=column(body)["statistic"] + 1e-6), "columns"),
+        (lambda body: column(body).update(p_value=0.5), "columns"),
+        (lambda body: column(body).update(p_adjusted=None), "columns"),
+        (lambda body: column(body).update(n=1), "columns"),
+        (lambda body: column(body).update(hit=False), "columns"),
+        (lambda body: column(body, "score").update(effect=0.9), "columns"),
+        (lambda body: column(body, "class", "chi2").update(statistic=3.0), "columns"),
+        (lambda body: column(body).update(drifted=False), "drifted"),
+        (lambda body: body["judged"].update(n=7), "judged"),
+        (lambda body: body["judged"].update(hits=[]), "judged"),
+        (lambda body: body["against_earlier"][0].update(statistic=0.9), "against_earlier"),
+    ],
+)
+def test_a_figure_of_drift_that_is_not_what_the_rows_say_is_named(
+    change: Callable[[dict[str, Any]], None], path: str
+) -> None:
+    case = drift_case()
+    named = found(case.audit(case.changed(change)))
+    assert named
+    assert all(one.startswith(path) for one in named), named
+
+
+def find(case: Case, monitor: str) -> int:
+    """The last result of a monitor."""
+    return max(at for at, one in enumerate(case.results) if one.place.monitor == monitor)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "change"),
+    [
+        ("performance", lambda body: body.update(labelled=body["labelled"] - 1)),
+        ("performance", lambda body: body["metrics"].update(accuracy=0.123)),
+        ("performance", lambda body: body["metrics"].update(roc_auc=0.999)),
+        ("performance", lambda body: body["metrics"].update(brier_score_loss=0.5)),
+        ("performance", lambda body: body["metrics"].update(f1_macro=None)),
+        ("performance", lambda body: body["confusion_matrix"][0].__setitem__(0, 99)),
+        ("performance", lambda body: body["delay"].update(p90_seconds=1.0)),
+        ("performance", lambda body: body["weighted"].update(accuracy=0.1)),
+        ("performance", lambda body: body.update(coverage=1.0)),
+        ("fairness", lambda body: body.update(n=1)),
+        ("fairness", lambda body: body["groups"][0].update(tp=99)),
+        ("fairness", lambda body: body["groups"][0]["intervals"].update(tpr=[0.0, 1.0])),
+        ("fairness", lambda body: body["groups"].pop()),
+        ("fairness", lambda body: body["gaps"][0].update(value=0.77)),
+        ("fairness", lambda body: body["gaps"][0].update(low=-0.99)),
+    ],
+)
+def test_a_figure_of_truth_that_is_not_what_rows_and_labels_say_is_named(
+    monitor: str, change: Callable[[dict[str, Any]], None]
+) -> None:
+    case = truth_case()
+    checked = case.audit(case.changed(change, find(case, monitor)))
+    assert found(checked)
+    assert {one.place.monitor for one in checked if one.mismatches} == {monitor}
+
+
+@pytest.mark.parametrize("make", [drift_case, truth_case])
+def test_a_window_that_has_no_result_is_named(make: Callable[[], Case]) -> None:
+    case = make()
+    gone = case.results[0].place
+    checked = case.audit([one for one in case.results if one.place != gone])
+    assert [(one.place, one.published) for one in checked if one.mismatches] == [(gone, None)]
+
+
+def test_a_result_that_lacks_labels_told_long_since_is_named() -> None:
+    bundles, labels = truth_log.Bundles.of(manifest_of()), LabelLog()
+    worker = Worker(bundles)
+    log = [seen(START, Row("a", START), Row("b", START + 1)), seen(START + 2 * MINUTE)]
+    late = [told("a", "yes", START + 2 * MINUTE), clock(START + 3 * MINUTE), clock(START + 4 * MINUTE)]
+    worker.say(log)
+    for position, entry in enumerate(late):
+        worker.say([], [entry])
+        if entry.mark is None:
+            labels.add("m", position, msgspec.json.encode(list(entry.labels)), written_ms=entry.written_ms)
+        else:
+            labels.mark(position, entry.mark)
+    # A window more, so that what came before it has been told.
+    log += [seen(START + 20 * MINUTE, Row("c", START + 20 * MINUTE)), seen(START + 25 * MINUTE)]
+    for observation in log[2:]:
+        worker.say([observation])
+    results = [
+        read_result(entry.topic.name, entry.value) for entry in worker.published if entry.topic is PERFORMANCE
+    ]
+    case = Case(log, results, bundles, labels)
+    assert not found(case.audit())
+    first = [one for one in results if one.place == results[0].place]
+    assert [first[0].body["labelled"], first[-1].body["labelled"]] == [0, 1]
+    stale = [one for one in results if one.place != first[0].place or one is first[0]]
+    assert found(case.audit(stale)) == ["labelled by now"]
+
+
+def test_a_result_that_lacks_rows_told_long_since_is_named() -> None:
+    watched = make_watched(drift={**SETTINGS, "window": "2h", "step": "1h", "minimum_window": "2h"}, rows=500)
+    reader = Reader(Bundles({("m", "1"): watched}))
+    log = [
+        drift_message(section([HOUR + 1, HOUR + 2], watched=watched)),
+        reach(2 * HOUR + 120_000),
+        drift_message(section([HOUR + 3], watched=watched, offset=5)),
+        reach(2 * HOUR + 180_000),
+        reach(9 * HOUR),
+        reach(10 * HOUR),
+        drift_message(section([11 * HOUR], watched=watched, offset=9)),
+        reach(20 * HOUR),
+    ]
+    for observation in log:
+        reader.take(observation)
+    results = [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
+    case = Case(log, results, reader.bundles, LabelLog())
+    assert not found(case.audit())
+    first = [one for one in results if one.place == results[0].place]
+    assert [one.body["n"] for one in first] == [2, 3]
+    stale = [one for one in results if one is not first[1]]
+    assert found(case.audit(stale)) == ["cut"]
+
+
+def test_windows_whose_evidence_is_gone_are_unverifiable_and_no_difference() -> None:
+    case = drift_case()
+    expired = case.audit(begins=1)
+    assert not found(expired)
+    assert {one.reason for one in expired} == {"observations before position 1 have expired"}
+    incomplete = case.audit(case.changed(lambda body: body.update(incomplete=True)))
+    assert "expired when it was counted" in str(incomplete[-1].reason)
+    missing = case.audit(case.changed(lambda body: body.update(bundle="sha256:other")))
+    assert "its bundle, sha256:other, is missing" in [one.reason for one in missing]
+    unknown = case.audit(case.changed(lambda body: body.update(configuration="other")))
+    assert "the settings other are not known any more" in [one.reason for one in unknown]
+    beyond = case.audit(case.changed(lambda body: body["cut"].update(observations=999)))
+    assert "lies beyond the end" in str(beyond[-1].reason)
+    truth = truth_case()
+    labels = truth.audit(labels_begin_ms=START + MINUTE)
+    assert {one.reason for one in labels if one.reason} == {
+        "labels that may have been of its rows have expired"
+    }
+    assert not found(labels)
