@@ -46,14 +46,16 @@ check-imports: $(INSTALLED)
 check-schemas: $(INSTALLED)
 	@$(BIN)/atalaia schemas --check
 	@$(BIN)/python -m services.gateway.openapi --check
+	@$(BIN)/python -m services.gateway.grpc.generate --check
 
 fix: $(INSTALLED)  ## format, and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 
-schemas: $(INSTALLED)  ## write schemas/ anew
+schemas: $(INSTALLED)  ## write schemas/ anew, and the modules made from inference.proto
 	@$(BIN)/atalaia schemas
 	@$(BIN)/python -m services.gateway.openapi
+	@$(BIN)/python -m services.gateway.grpc.generate
 
 bench: $(INSTALLED)  ## all benchmarks (BENCHES=scorer for one)
 	@set -e; for name in $(BENCHES); do $(BIN)/atalaia bench $$name; done

@@ -92,6 +92,8 @@ class GatewaySettings(_Part):
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    grpc_port: Port = 0
+    """Of the same protocol over gRPC; 0 leaves it off."""
     url: str | None = None
     """Where clients of the command line find the gateway."""
     processes: int = Field(1, ge=1)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from atalaia.errors import Refusal
 from services.gateway.calls import Call, refuse
 from services.gateway.gateway import Gateway
+from services.gateway.grpc.server import listening
 from services.gateway.problems import Internal, MethodNotAllowed, NotFound, Reported
 from services.gateway.routes import (
     alerts,
@@ -36,7 +37,8 @@ def create_app(gateway: Gateway) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await gateway.start()
-        yield
+        async with listening(gateway):
+            yield
         await gateway.stop()
 
     app = FastAPI(
