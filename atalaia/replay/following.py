@@ -77,7 +77,7 @@ class Follower:
 
     def __init__(self, kafka: KafkaSettings, flight: Flight) -> None:
         self._flight = flight
-        self._consumer = consumer(kafka, **{"queued.max.messages.kbytes": 65_536})
+        self._consumer = consumer(kafka, **{"queued.max.messages.kbytes": 16_384})
         self.partition = partition_of(flight.model, OBSERVATIONS.partitions)
         place = TopicPartition(kafka.topic_prefix + OBSERVATIONS.name, self.partition)
         try:

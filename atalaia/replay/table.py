@@ -56,7 +56,10 @@ class Table:
 
     def cells(self) -> Iterator[Cells]:
         """The cells of each row, in the order of the file."""
-        return (cells for _, cells in _lines(self.path, self.separator))
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=self.separator)
+            next(reader, None)
+            yield from filter(None, reader)
 
     def place(self, name: str) -> int | None:
         """Which cell of a row is this column's."""

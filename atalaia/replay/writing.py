@@ -61,7 +61,7 @@ class Writer:
                 "linger.ms": 5,
                 "delivery.timeout.ms": round(DELIVERY_SECONDS * 1000),
                 "queue.buffering.max.messages": 100_000,
-                "queue.buffering.max.kbytes": 65_536,
+                "queue.buffering.max.kbytes": 32_768,
             },
         )
 
