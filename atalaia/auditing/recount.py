@@ -8,6 +8,7 @@ from typing import Any
 
 from atalaia.auditing import fairness_windows
 from atalaia.auditing.comparison import Mismatch
+from atalaia.auditing.drift_windows import drifted_columns
 from atalaia.auditing.joined import Ids
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.observed import Chunk, Lateness, ModelLog, Rows
@@ -238,8 +239,7 @@ class Recount:
 
     def _note_drift(self, published: Published, run: JudgedRun | None) -> None:
         stream = published.place.stream
-        columns = published.body["columns"]
-        self._drifted[stream][published.place] = {column["column"] for column in columns if column["drifted"]}
+        self._drifted[stream][published.place] = drifted_columns(published.body)
         if run is not None:
             self._runs[stream].append(run)
 
