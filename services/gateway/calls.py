@@ -17,8 +17,8 @@ from atalaia.errors import FieldProblem, InvalidInput, Refusal, TooLarge
 from atalaia.inference.binary import HEAD_LENGTH
 from atalaia.telemetry import metrics
 from services.gateway.access.needs import NEEDS, Needs
-from services.gateway.answers import Answer
 from services.gateway.gateway import Gateway
+from services.gateway.inference.answers import Answer
 from services.gateway.problems import Internal, respond
 
 _log = structlog.get_logger()

@@ -11,17 +11,17 @@ from atalaia.stream.catalog import Catalog, View
 from atalaia.telemetry import metrics
 from services.gateway import collector
 from services.gateway.access.doorkeeper import Doorkeeper
-from services.gateway.alertbook import AlertBook
-from services.gateway.exchange import Exchange
-from services.gateway.follower import Follower
-from services.gateway.gathering import Gathering
-from services.gateway.keeping import ResultKeeper
-from services.gateway.memory import Memory
+from services.gateway.inference.exchange import Exchange
+from services.gateway.inference.served import Served
+from services.gateway.kept.keeping import ResultKeeper
+from services.gateway.kept.memory import Memory
 from services.gateway.problems import Draining, Starting
 from services.gateway.publishing import Publisher
 from services.gateway.requestlog import RequestLog
-from services.gateway.served import Served
-from services.gateway.windows import WindowIndex
+from services.gateway.truth.gathering import Gathering
+from services.gateway.watching.alertbook import AlertBook
+from services.gateway.watching.follower import Follower
+from services.gateway.watching.windows import WindowIndex
 
 _log = structlog.get_logger()
 _RETRY_SECONDS = 0.5

@@ -11,12 +11,12 @@ from starlette.types import ASGIApp
 from atalaia.errors import SettingsError
 from atalaia.settings import GatewaySettings, Settings
 from services.gateway.access.origins import CrossOrigin
-from services.gateway.app import create_app
 from services.gateway.gateway import Gateway
+from services.gateway.http.app import create_app
+from services.gateway.http.server import configure, serve
+from services.gateway.http.shortcut import Shortcut
+from services.gateway.http.sockets import listen
 from services.gateway.requestlog import RequestLog
-from services.gateway.server import configure, serve
-from services.gateway.shortcut import Shortcut
-from services.gateway.sockets import listen
 
 _log = structlog.get_logger()
 

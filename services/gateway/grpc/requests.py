@@ -12,8 +12,8 @@ from atalaia.errors import FieldProblem, InvalidInput, NotReadable
 from atalaia.inference.protocol import ParameterValue
 from services.gateway.grpc.inference_pb2 import ModelInferRequest
 from services.gateway.grpc.tensors import Values, read_raw, read_typed
-from services.gateway.intake import Asked, Intake
-from services.gateway.served import Served
+from services.gateway.inference.intake import Asked, Intake
+from services.gateway.inference.served import Served
 
 _quote = msgspec.json.Encoder().encode
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY

@@ -1,8 +1,8 @@
 """From an answer in JSON to a ModelInferResponse. Pure."""
 
-from services.gateway.answers import Answer
 from services.gateway.grpc.inference_pb2 import ModelInferResponse
 from services.gateway.grpc.tensors import write_raw, write_typed
+from services.gateway.inference.answers import Answer
 
 
 def encode(answer: Answer, names: list[str] | None, *, raw: bool) -> bytes:

@@ -28,10 +28,10 @@ from services.gateway.grpc.calls import (
 from services.gateway.grpc.http2.connection import Request
 from services.gateway.grpc.http2.listener import Answer
 from services.gateway.grpc.statuses import Status
-from services.gateway.inference import infer_body
-from services.gateway.intake import Asked, Intake
+from services.gateway.http.routes.oip import PLATFORM, find_served
+from services.gateway.inference.intake import Asked, Intake
+from services.gateway.inference.way import infer_body
 from services.gateway.problems import Internal
-from services.gateway.routes.oip import PLATFORM, find_served
 
 _log = structlog.get_logger()
 

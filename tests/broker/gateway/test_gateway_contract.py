@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from services.gateway.openapi import document
+from services.gateway.openapi.document import document
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 

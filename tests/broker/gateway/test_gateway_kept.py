@@ -20,7 +20,7 @@ from atalaia.settings import KafkaSettings, Settings
 from atalaia.stream.admin import create_topics
 from atalaia.stream.deploy import deploy
 from atalaia.stream.ledger import read_facts
-from services.gateway.preferences import new_ticket
+from services.gateway.kept.preferences import new_ticket
 from tests.broker.gateway import processes
 from tests.broker.gateway.conftest import environment_of
 

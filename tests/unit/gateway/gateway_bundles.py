@@ -11,7 +11,7 @@ from atalaia.inference.rows import Rows
 from atalaia.records import Deployment, ModelRecord, Role
 from atalaia.statistics.applicability import fit
 from atalaia.stream.catalog import View
-from services.gateway.served import Served
+from services.gateway.inference.served import Served
 
 DIGEST = "sha256:0"
 

@@ -9,8 +9,8 @@ import pytest
 from atalaia.alerts import AlertEvent, AlertFold, Finding, Rule, Silence, SilenceRecord, rfc3339
 from atalaia.errors import InvalidInput, NotReadable
 from atalaia.windows import Window
-from services.gateway.alertbook import AlertBook
-from services.gateway.notes import (
+from services.gateway.watching.alertbook import AlertBook
+from services.gateway.watching.notes import (
     AcknowledgeNote,
     Matchers,
     SilenceNote,

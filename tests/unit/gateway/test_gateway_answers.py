@@ -9,7 +9,7 @@ import pytest
 from atalaia.errors import FieldProblem, InvalidInput, ScoringFailed, TooManyRequests
 from atalaia.inference.responses import ResponseWriter, error_response
 from atalaia.inference.rows import Predictions
-from services.gateway.answers import plain_row, plain_rows, read_answer, select_outputs
+from services.gateway.inference.answers import plain_row, plain_rows, read_answer, select_outputs
 from services.gateway.problems import Reported, document, respond
 from tests.unit.gateway.gateway_bundles import LOAN, PANEL, served
 

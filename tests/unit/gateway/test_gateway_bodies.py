@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from atalaia.errors import TooLarge, UnsupportedMediaType
-from services.gateway.bodies import read_body
+from services.gateway.http.bodies import read_body
 
 
 def read(*parts: bytes, headers: dict[str, str] | None = None, end: bool = True) -> tuple[bytes, int]:

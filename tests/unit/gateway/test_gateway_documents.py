@@ -15,10 +15,10 @@ from atalaia.errors import PortTaken
 from atalaia.inference.columns import parse_time
 from atalaia.telemetry import endpoint
 from atalaia.telemetry.logs import Seldom
-from services.gateway.notes import SilenceNote, make_silence, read_note
-from services.gateway.openapi import document
+from services.gateway.openapi.document import document
 from services.gateway.requestlog import RequestLog
-from services.gateway.truth import accept
+from services.gateway.truth.acceptance import accept
+from services.gateway.watching.notes import SilenceNote, make_silence, read_note
 from tests.unit.gateway.gateway_bundles import LOAN, PANEL, served
 
 COMMITTED = Path(__file__).parents[3] / "schemas" / "openapi.json"

@@ -16,11 +16,11 @@ from atalaia.settings import AccessSettings, GatewaySettings, KafkaSettings, Set
 from services.gateway.access.doorkeeper import Doorkeeper
 from services.gateway.access.needs import NEEDS
 from services.gateway.access.origins import CrossOrigin
-from services.gateway.app import create_app
 from services.gateway.gateway import Gateway
-from services.gateway.openapi import document
+from services.gateway.http.app import create_app
+from services.gateway.http.shortcut import Shortcut
+from services.gateway.openapi.document import document
 from services.gateway.requestlog import RequestLog
-from services.gateway.shortcut import Shortcut
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE = "https://ward.example"

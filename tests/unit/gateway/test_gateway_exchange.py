@@ -6,7 +6,7 @@ from starlette.requests import Request
 from atalaia.errors import InvalidInput, Unavailable
 from atalaia.settings import GatewaySettings, KafkaSettings
 from services.gateway.calls import Call
-from services.gateway.exchange import Exchange
+from services.gateway.inference.exchange import Exchange
 
 
 def call(request_id: bytes | None) -> Call:

@@ -16,8 +16,8 @@ from atalaia.records import TimeMark
 from atalaia.stream.deadletters import Headers
 from atalaia.stream.partitioner import partition_of
 from atalaia.topics import LABELS, Topic
-from services.gateway.gathering import MAX_LABELS, Gathering
-from services.gateway.truth import accept, model_of
+from services.gateway.truth.acceptance import accept, model_of
+from services.gateway.truth.gathering import MAX_LABELS, Gathering
 from tests.unit.gateway.gateway_bundles import LOAN, PANEL
 
 
@@ -157,7 +157,7 @@ def test_every_label_accepted_before_a_mark_lies_before_it_whatever_the_clock_do
 
 
 def test_time_is_kept_while_kafka_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.gateway.gathering.MARK_SECONDS", 0.0)
+    monkeypatch.setattr("services.gateway.truth.gathering.MARK_SECONDS", 0.0)
 
     async def check() -> None:
         log, there = Log(), [False]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from atalaia.errors import InvalidInput, NoPrimary, NotReadable, Refusal, TooLarge, UnknownModel
 from atalaia.inference.protocol import decode_request, decode_tensor
-from services.gateway.intake import Intake, with_id
+from services.gateway.inference.intake import Intake, with_id
 from tests.unit.gateway.gateway_bundles import LOAN, PANEL, served, view
 
 VIEW = view(served(PANEL), served(LOAN))

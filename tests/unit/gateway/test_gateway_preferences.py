@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.preferences import (
+from services.gateway.kept.preferences import (
     MAX_WAIT_SECONDS,
     BadHeader,
     Preferences,

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.shortcut import Shortcut
+from services.gateway.http.shortcut import Shortcut
 
 
 async def echo(request: Request) -> Response:

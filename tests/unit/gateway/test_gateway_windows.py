@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from atalaia.alerts import rfc3339
 from atalaia.errors import InvalidInput
-from services.gateway.windows import Wanted, WindowIndex, read_window
+from services.gateway.watching.windows import Wanted, WindowIndex, read_window
 
 ALL = Wanted("within")
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"

@@ -23,7 +23,7 @@ from atalaia.inference.rows import FloatArray, Rows
 from atalaia.inference.signature import EVENT_TIME, parameter_event_times
 from atalaia.stream.catalog import View
 from atalaia.topics import MAX_REQUEST_BYTES
-from services.gateway.served import Served, resolve
+from services.gateway.inference.served import Served, resolve
 
 INSTANCES = "instances"
 

@@ -18,7 +18,7 @@ from atalaia.stream.headers import DEADLINE, MODEL, REPLY, RESULT, VERSION
 from atalaia.telemetry import metrics
 from atalaia.telemetry.logs import KAFKA_LOGGER
 from atalaia.topics import REPLIES, REQUESTS
-from services.gateway.replies import Reply, ReplyReader
+from services.gateway.inference.replies import Reply, ReplyReader
 
 _log = structlog.get_logger()
 Told = TypeVar("Told")

@@ -6,15 +6,15 @@ from typing import Any
 from starlette.requests import Request
 
 from atalaia.errors import Unavailable
-from services.gateway.answers import Answer, read_answer
-from services.gateway.bodies import read_body
 from services.gateway.calls import Call
 from services.gateway.gateway import Gateway
-from services.gateway.intake import Asked, Intake
-from services.gateway.kept import ask_kept
-from services.gateway.preferences import read_preferences
-from services.gateway.replies import Reply
-from services.gateway.served import Served
+from services.gateway.http.bodies import read_body
+from services.gateway.inference.answers import Answer, read_answer
+from services.gateway.inference.intake import Asked, Intake
+from services.gateway.inference.replies import Reply
+from services.gateway.inference.served import Served
+from services.gateway.kept.asking import ask_kept
+from services.gateway.kept.preferences import read_preferences
 
 _ABSTAINED = b"abstained"
 

@@ -12,8 +12,8 @@ from atalaia.settings import KafkaSettings
 from atalaia.stream.logs import LogReader
 from atalaia.telemetry import metrics
 from atalaia.topics import ALERTS, DRIFT, FAIRNESS, PERFORMANCE, SILENCES, Topic
-from services.gateway.alertbook import AlertBook
-from services.gateway.windows import WindowIndex
+from services.gateway.watching.alertbook import AlertBook
+from services.gateway.watching.windows import WindowIndex
 
 _log = structlog.get_logger()
 _RETRY_SECONDS = 0.5

@@ -77,7 +77,7 @@ class Memory:
                 retry=Retry(ConstantBackoff(_AGAIN_SECONDS), 1),
             )
         )
-        source = resources.files("services.gateway").joinpath("scripts", "claim.lua").read_text("utf-8")
+        source = resources.files("services.gateway.kept").joinpath("scripts", "claim.lua").read_text("utf-8")
         self._claim: Any = None if self._client is None else self._client.register_script(source)
 
     async def check(self) -> None:

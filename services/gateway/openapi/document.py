@@ -1,25 +1,16 @@
-"""The OpenAPI 3.1 document, with an example for every model it is told of.
+"""The OpenAPI 3.1 document, with an example for every model it is told of."""
 
-``python -m services.gateway.openapi`` writes the one without models to ``schemas/openapi.json``; with
-``--check`` it says whether the one there is up to date.
-"""
-
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import orjson
-
 from atalaia import __version__
-from services.gateway import monitor_paths, monitor_schemas, repository_paths
-from services.gateway.components import REFUSALS, SCHEMAS, ref
-from services.gateway.security import SCHEMES, guarded
-from services.gateway.served import Served
+from services.gateway.inference.served import Served
+from services.gateway.openapi import monitor_paths, monitor_schemas, repository_paths
+from services.gateway.openapi.components import REFUSALS, SCHEMAS, ref
+from services.gateway.openapi.security import SCHEMES, guarded
 
 Members = dict[str, Any]
 
-_PLACE = Path("schemas/openapi.json")
 _HEADERS: Members = {
     "prefer": {
         "name": "Prefer",
@@ -281,23 +272,3 @@ def _protocol_example(model: Served) -> Members:
 
 def _column(name: str, datatype: str, value: object) -> Members:
     return {"name": name, "shape": [1], "datatype": datatype, "data": [value]}
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Write the document without models, or with ``--check`` compare; the exit code."""
-    made = orjson.dumps(document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    if "--check" not in arguments:
-        _PLACE.parent.mkdir(exist_ok=True)
-        _PLACE.write_bytes(made)
-        sys.stdout.write(f"{_PLACE} written\n")
-    elif not _PLACE.is_file() or _PLACE.read_bytes() != made:
-        sys.stderr.write(
-            f"{_PLACE} is not what the code makes: run `python -m services.gateway.openapi` "
-            "and commit the result\n"
-        )
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -7,14 +7,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from atalaia.inference.responses import out_of_distribution
-from services.gateway.answers import read_answer
 from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
-from services.gateway.kept import kept_reply, location_of
-from services.gateway.memory import KEPT_MS
-from services.gateway.preferences import ticket_time_ms
+from services.gateway.http.responses import json_response, raw_json
+from services.gateway.inference.answers import read_answer
+from services.gateway.kept.asking import kept_reply, location_of
+from services.gateway.kept.memory import KEPT_MS
+from services.gateway.kept.preferences import ticket_time_ms
 from services.gateway.problems import NotFound
-from services.gateway.responses import json_response, raw_json
 
 _SKEW_MS = 60_000
 _HOURS = KEPT_MS // 3_600_000

@@ -12,7 +12,7 @@ from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import consumer
 from atalaia.telemetry.logs import KAFKA_LOGGER
 from atalaia.topics import RESULTS
-from services.gateway.memory import KEPT_MS, Names
+from services.gateway.kept.memory import KEPT_MS, Names
 
 _log = structlog.get_logger()
 

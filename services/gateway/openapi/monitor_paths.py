@@ -5,10 +5,10 @@ from typing import Any, get_args
 
 from atalaia.alerts import Status
 from atalaia.records import Role
-from services.gateway.components import Members, ref
-from services.gateway.follower import RESULTS
-from services.gateway.routes.monitors import EXPLANATIONS
-from services.gateway.served import Served
+from services.gateway.http.routes.monitors import EXPLANATIONS
+from services.gateway.inference.served import Served
+from services.gateway.openapi.components import Members, ref
+from services.gateway.watching.follower import RESULTS
 
 _STRING: Members = {"type": "string"}
 _ID = "0b9c7a52-6d1e-4a51-9a4b-3f0f6c1d2e01"

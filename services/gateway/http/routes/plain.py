@@ -7,14 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.gateway.answers import plain_row, plain_rows
 from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
-from services.gateway.inference import infer
-from services.gateway.intake import Intake
-from services.gateway.responses import json_response, raw_json
-from services.gateway.routes.oip import find_served
-from services.gateway.served import Served
+from services.gateway.http.responses import json_response, raw_json
+from services.gateway.http.routes.oip import find_served
+from services.gateway.inference.answers import plain_row, plain_rows
+from services.gateway.inference.intake import Intake
+from services.gateway.inference.served import Served
+from services.gateway.inference.way import infer
 
 
 def routes(gateway: Gateway) -> list[Route]:

@@ -11,11 +11,11 @@ from starlette.routing import Route
 from atalaia.errors import FieldProblem, InvalidInput
 from atalaia.records import Role
 from services.gateway.calls import Call, routes_of
-from services.gateway.follower import RESULTS
 from services.gateway.gateway import Gateway
+from services.gateway.http.responses import raw_json
 from services.gateway.problems import NotFound
-from services.gateway.responses import raw_json
-from services.gateway.windows import Found, read_window
+from services.gateway.watching.follower import RESULTS
+from services.gateway.watching.windows import Found, read_window
 
 PATH = "/v2/models/{model}/monitors/{monitor}"
 EXPLANATIONS = "explanations"

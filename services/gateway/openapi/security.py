@@ -1,7 +1,7 @@
 """The part of the OpenAPI document that is about keys."""
 
 from services.gateway.access.needs import NEEDS
-from services.gateway.components import Members, ref
+from services.gateway.openapi.components import Members, ref
 
 _WHERE_KEYS = "Only where the gateway has keys. Scopes are `infer`, `label` and `admin`."
 

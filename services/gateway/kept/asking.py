@@ -6,10 +6,11 @@ from starlette.responses import Response
 
 from atalaia.errors import DeadlineExceeded, Refusal
 from services.gateway.calls import Call, Later
-from services.gateway.exchange import Exchange
-from services.gateway.intake import Asked
-from services.gateway.memory import Claim, Memory, MemoryUnavailable
-from services.gateway.preferences import (
+from services.gateway.inference.exchange import Exchange
+from services.gateway.inference.intake import Asked
+from services.gateway.inference.replies import Reply
+from services.gateway.kept.memory import Claim, Memory, MemoryUnavailable
+from services.gateway.kept.preferences import (
     InFlight,
     KeyReused,
     Preferences,
@@ -17,7 +18,6 @@ from services.gateway.preferences import (
     fingerprint,
     new_ticket,
 )
-from services.gateway.replies import Reply
 
 _log = structlog.get_logger()
 _LEASE_SECONDS = 10.0

@@ -12,11 +12,13 @@ from starlette.routing import Route
 from atalaia.alerts import SilenceRecord, Status, rfc3339
 from atalaia.errors import FieldProblem, InvalidInput
 from atalaia.topics import SILENCES
-from services.gateway.alertbook import present
-from services.gateway.bodies import read_body
 from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
-from services.gateway.notes import (
+from services.gateway.http.bodies import read_body
+from services.gateway.http.responses import json_response
+from services.gateway.problems import NotFound
+from services.gateway.watching.alertbook import present
+from services.gateway.watching.notes import (
     AcknowledgeNote,
     SilenceNote,
     acknowledge,
@@ -24,8 +26,6 @@ from services.gateway.notes import (
     read_note,
     shown_silence,
 )
-from services.gateway.problems import NotFound
-from services.gateway.responses import json_response
 
 
 def routes(gateway: Gateway) -> list[Route]:

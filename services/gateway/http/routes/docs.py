@@ -13,10 +13,10 @@ from atalaia.errors import Refusal
 from atalaia.stream.catalog import View
 from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
-from services.gateway.openapi import document
+from services.gateway.http.responses import raw_json
+from services.gateway.inference.served import Served
+from services.gateway.openapi.document import document
 from services.gateway.problems import NotFound
-from services.gateway.responses import raw_json
-from services.gateway.served import Served
 
 _ASSETS_FOLDER = Path(fastapi_offline.__file__).parent / "static"
 _ASSETS = {

@@ -8,7 +8,7 @@ from starlette.routing import Route
 from atalaia.telemetry import sharing
 from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
-from services.gateway.responses import json_response
+from services.gateway.http.responses import json_response
 
 
 def routes(gateway: Gateway) -> list[Route]:

@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.gateway.bodies import read_body
 from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
-from services.gateway.notes import read_note
+from services.gateway.http.bodies import read_body
+from services.gateway.http.responses import json_response
 from services.gateway.repository import READY, UNAVAILABLE, IndexNote, LoadNote, Repository, listing
-from services.gateway.responses import json_response
+from services.gateway.watching.notes import read_note
 
 Note = TypeVar("Note", bound=msgspec.Struct)
 

@@ -13,8 +13,7 @@ from atalaia.errors import Refusal
 from services.gateway.calls import Call, refuse
 from services.gateway.gateway import Gateway
 from services.gateway.grpc.server import listening
-from services.gateway.problems import Internal, MethodNotAllowed, NotFound, Reported
-from services.gateway.routes import (
+from services.gateway.http.routes import (
     alerts,
     docs,
     health,
@@ -26,6 +25,7 @@ from services.gateway.routes import (
     requests,
     v1,
 )
+from services.gateway.problems import Internal, MethodNotAllowed, NotFound, Reported
 
 _log = structlog.get_logger()
 _UNMATCHED = "none"

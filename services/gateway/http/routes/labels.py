@@ -8,12 +8,12 @@ from starlette.routing import Route
 
 from atalaia.errors import InvalidInput
 from atalaia.telemetry import metrics
-from services.gateway.bodies import read_body
 from services.gateway.calls import Call, metered, routes_of
 from services.gateway.gateway import Gateway
-from services.gateway.responses import json_response
-from services.gateway.routes.oip import find_served
-from services.gateway.truth import accept, model_of
+from services.gateway.http.bodies import read_body
+from services.gateway.http.responses import json_response
+from services.gateway.http.routes.oip import find_served
+from services.gateway.truth.acceptance import accept, model_of
 
 
 def routes(gateway: Gateway) -> list[Route]:

@@ -1,6 +1,6 @@
 """The part of the OpenAPI document that is about the repository of models."""
 
-from services.gateway.components import Members, object_of, ref
+from services.gateway.openapi.components import Members, object_of, ref
 from services.gateway.repository import READY, UNAVAILABLE
 
 _STRING: Members = {"type": "string"}

@@ -5,7 +5,7 @@ from typing import get_args
 from atalaia.alerts import Status
 from atalaia.alerts.events import Monitor
 from atalaia.records import Role
-from services.gateway.components import Members, object_of, ref
+from services.gateway.openapi.components import Members, object_of, ref
 
 _STRING: Members = {"type": "string"}
 _WORD: Members = {"type": "string", "minLength": 1, "maxLength": 200}

@@ -1,0 +1,1 @@
+"""The gateway over HTTP: the application, its routes, and the server under it."""

@@ -1,0 +1,1 @@
+"""Late truth: labels checked, gathered and written."""
