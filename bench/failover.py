@@ -1,4 +1,4 @@
-"""Two scorers, one of them killed (SIGKILL) or stopped (SIGTERM), none started in its place.
+"""A scorer killed (SIGKILL) or stopped (SIGTERM), another running or not, started again or not.
 
 Every partition of `requests` gets a row every 20 ms. The figure is the longest silence on any partition
 from the signal on: between two replies, and between two predictions for readers of committed data.
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,28 @@ REPEATS = 2
 REPLY_LIMIT_SECONDS = 10.0
 PERIOD_SECONDS = 0.02
 SETTLE_SECONDS = 3.0
-OBSERVED_SECONDS = {"killed": 20.0, "stopped": 6.0}
-SIGNALS = {"killed": signal.SIGKILL, "stopped": signal.SIGTERM}
 _CATCH_UP_SECONDS = 30.0
 _REPLY_PARTITION = 0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What happens to the first of so many scorers, and how long it is watched from then on."""
+
+    name: str
+    told: str
+    signal: signal.Signals
+    scorers: int
+    started_again: bool
+    observed_seconds: float
+
+
+SCENARIOS = (
+    Scenario("killed", "one of two scorers killed", signal.SIGKILL, 2, False, 15.0),
+    Scenario("stopped", "one of two scorers stopped", signal.SIGTERM, 2, False, 6.0),
+    Scenario("restarted", "one of two killed, started again", signal.SIGKILL, 2, True, 8.0),
+    Scenario("alone", "the only scorer killed, started again", signal.SIGKILL, 1, True, 8.0),
+)
 
 Arrivals = dict[str, float]
 """When the first message of a key was seen, in monotonic seconds."""
@@ -43,12 +62,12 @@ def measure(*, repeats: int = REPEATS) -> dict[str, Any]:
     cpu_seconds = 0.0
     with rig.machine() as machine:
         for turn in range(repeats):
-            for how in SIGNALS:
-                rig.tell(f"one of two scorers {how} ({turn + 1} of {repeats})")
-                silences, taken = _round(machine.settings, how)
+            for scenario in SCENARIOS:
+                rig.tell(f"{scenario.told} ({turn + 1} of {repeats})")
+                silences, taken = _round(machine.settings, scenario)
                 cpu_seconds += taken
                 for name, seconds in silences.items():
-                    found.setdefault(f"{how}_{name}", []).append(seconds)
+                    found.setdefault(f"{scenario.name}_{name}", []).append(seconds)
     worst = {name: max(values) for name, values in found.items()}
     ours = worst["killed_replies_seconds"]
     return {
@@ -71,26 +90,32 @@ def longest_silence(arrivals: Sequence[float], since: float) -> float:
     return max((after - before for before, after in pairwise([since, *later])), default=float("inf"))
 
 
-def _round(settings: Settings, how: str) -> tuple[dict[str, float], float]:
+def _round(settings: Settings, scenario: Scenario) -> tuple[dict[str, float], float]:
     """One signal: the longest silences and wait of a request for its reply; the scorers' CPU time."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atalaia-bench-")))
-        scorers = [stack.enter_context(_scorer(settings, replica, folder)) for replica in range(2)]
-        (victim, page), (other, other_page) = scorers
+        scorers = [
+            stack.enter_context(_scorer(settings, replica, folder)) for replica in range(scenario.scorers)
+        ]
+        victim = scorers[0][0]
         replies = stack.enter_context(_watch(settings, REPLIES.name, [_REPLY_PARTITION]))
         predictions = stack.enter_context(_watch(settings, PREDICTIONS.name, range(PREDICTIONS.partitions)))
         with _traffic(settings) as sent:
             _wait_for(sent, replies, partitions=REQUESTS.partitions)
-            for url in (page, other_page):
+            for _, url in scorers:
                 rig.wait_for_metric(url, "atalaia_scorer_partitions", 1, timeout_seconds=_CATCH_UP_SECONDS)
             time.sleep(SETTLE_SECONDS)
             cpu_seconds = rig.cpu_seconds(victim)
-            victim.send_signal(SIGNALS[how])
+            victim.send_signal(scenario.signal)
             at = time.monotonic()
-            time.sleep(OBSERVED_SECONDS[how])
+            if scenario.started_again:
+                victim.wait()
+                scorers[0] = stack.enter_context(_scorer(settings, 0, folder))
+            time.sleep(scenario.observed_seconds)
         _catch_up(sent, replies, "replies")
         _catch_up(sent, predictions, "committed predictions")
-        cpu_seconds += rig.cpu_seconds(other)
+        living = scorers if scenario.started_again else scorers[1:]
+        cpu_seconds += sum(rig.cpu_seconds(process) for process, _ in living)
     waits = [replies[key] - then for key, then in sent.items()]
     silences = {
         "replies_seconds": _worst_partition(replies, since=at),

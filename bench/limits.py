@@ -65,6 +65,14 @@ LIMITS: Mapping[str, tuple[Limit, ...]] = {
     "failover": (
         Limit("replies again, one scorer killed", "beside.killed_replies_seconds", "at most", 10, "s"),
         Limit("replies again, one scorer stopped", "beside.stopped_replies_seconds", "at most", 1, "s"),
+        Limit(
+            "replies again, one of two killed and restarted",
+            "beside.restarted_replies_seconds",
+            "at most",
+            5,
+            "s",
+        ),
+        Limit("replies again, the only one restarted", "beside.alone_replies_seconds", "at most", 5, "s"),
         Limit("committed again, one scorer killed", "beside.killed_committed_seconds", "at most", 15, "s"),
         Limit("committed again, one scorer stopped", "beside.stopped_committed_seconds", "at most", 15, "s"),
     ),
