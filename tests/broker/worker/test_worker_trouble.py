@@ -178,25 +178,26 @@ def test_records_that_expired_are_lost_in_name(workers: Workers) -> None:
 
 def test_a_worker_that_gets_nowhere_says_so_and_ends(workers: Workers) -> None:
     feed = Feed(workers.settings.kafka)
-    name = workers.add(0, environment={"HANG_AT_ROWS": "9"}, stuck_after=2.0)
+    name = workers.add(0, environment={"HANG_AT_ROWS": "9"}, stuck_after=4.0)
     workers.supervisor.wait_ready(name)
     feed.write("one", 3)
     workers.wait_for(lambda: all(counted.rows.get("one") == 3 for counted in workers.counts()))
     feed.write("one", 6)
     feed.finish()
     statuses = set()
+    before = workers.supervisor.restarts(name)
 
     def restarted() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{workers.ports[0]}/healthz", timeout=1) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{workers.ports[0]}/healthz", timeout=3) as answer:
                 statuses.add(answer.status)
         except urllib.error.HTTPError as error:
             statuses.add(error.code)
         except OSError:
             pass
-        return workers.supervisor.restarts(name) >= 1
+        return workers.supervisor.restarts(name) > before
 
-    workers.wait_for(restarted, timeout_seconds=30)
+    workers.wait_for(restarted, timeout_seconds=90)
     assert 503 in statuses
     assert logged(workers, name, "no progress on observations-")
 
