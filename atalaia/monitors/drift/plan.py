@@ -97,10 +97,14 @@ class Plan:
 
     @cached_property
     def earlier_ms(self) -> tuple[int, ...]:
-        """How long before a window those lie that it is held against, as far as panes are kept for them."""
+        """How long before a window those lie that it is held against.
+
+        As far as panes are kept for them; and those that it overlaps could still change.
+        """
         told = {milliseconds(duration) for duration in self.drift.earlier}
         kept_ms = self.drift.history * self.pane_ms
-        return tuple(sorted(ms for ms in told if 0 < ms <= kept_ms and ms % self.pane_ms == 0))
+        least_ms = max(self.size_ms, 1)
+        return tuple(sorted(ms for ms in told if least_ms <= ms <= kept_ms and ms % self.pane_ms == 0))
 
     @cached_property
     def before_ms(self) -> int:

@@ -251,7 +251,8 @@ class Telling:
             n=counted.rows,
             drifted=bool(standing.drifted),
             columns=columns_against_reference(plan.columns, counted, verdict, standing),
-            against_earlier=self._against_earlier(window, counted),
+            # Before event time has passed, the earlier window may change too, and would not tell this one.
+            against_earlier=[] if told.closed.provisional else self._against_earlier(window, counted),
             detectors=self._detected(window),
             judged=None if run is None else _judged(run),
             why=self._why(told, verdict.why) if run is None else run.judgement.why,
@@ -284,7 +285,7 @@ class Telling:
                 since=rfc3339(found.since_ms),
                 rows=found.rows,
             )
-            for found in self._found()
+            for found in sorted(self._found(), key=lambda found: (found.at_ms, found.place, found.rows))
             if window.contains(found.at_ms)
         ]
 
