@@ -56,6 +56,11 @@ class ObservationClock:
         return self._watermark.ahead_rows
 
     @property
+    def replay(self) -> str | None:
+        """The replay that declares this model's time; None where the clock does."""
+        return self._replay
+
+    @property
     def replaying(self) -> bool:
         """Whether a replay declares this model's time."""
         return self._replay is not None

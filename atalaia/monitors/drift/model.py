@@ -79,7 +79,7 @@ class DriftModel:
     def take(self, observation: Observation, offset: int, cut: Cut) -> None:
         """A message, in log order."""
         if self._replay_begins(observation):
-            self._turn(cut, restart=True)
+            self._begin_anew(offset, cut)
             self.frozen_ms = None
         self.clock.begin(observation)
         latest: dict[int, int] = {}
@@ -116,27 +116,11 @@ class DriftModel:
         self._turn(cut)
         self._overlay = overlay
         for key, stream in list(self.streams.items()):
-            watched = stream.plan.watched
-            plan = self._plan(key, watched)
+            plan = self._plan(key, stream.plan.watched)
             if plan is not None and plan.shape == stream.plan.shape:
                 stream.replan(plan)
-                continue
-            stream.pass_time(
-                self.clock.time_ms,
-                cut=offset,
-                flush=True,
-                ahead_rows=self.clock.ahead_rows,
-                lost=tuple(self._lost),
-                frozen_ms=self.frozen_ms,
-            )
-            self._out += stream.turn(cut, self.clock.time_ms, restart=True)
-            self._gone.append(stream)
-            del self.streams[key]
-            if plan is None:
-                self._out += stream.telling.end()
             else:
-                self.streams[key] = DriftStream(plan)
-                self.streams[key].follow(stream)
+                self._replace(key, plan, offset, cut)
 
     def lose(self) -> None:
         """Messages have expired before they were read."""
@@ -188,6 +172,31 @@ class DriftModel:
         change, reference = self._overlay
         named = None if change is None else change.reference
         return [] if named is None or reference is None else [named.digest]
+
+    def _begin_anew(self, offset: int, cut: Cut) -> None:
+        """A replay's rows are in windows of their own, also where others of those hours were counted."""
+        self._turn(cut, restart=True)
+        for key, stream in list(self.streams.items()):
+            self._replace(key, stream.plan, offset, cut)
+
+    def _replace(self, key: StreamKey, plan: Plan | None, offset: int, cut: Cut) -> None:
+        """Close a stream as it is; one without rows takes its place where it is still to be watched."""
+        stream = self.streams.pop(key)
+        stream.pass_time(
+            self.clock.time_ms,
+            cut=offset,
+            flush=True,
+            ahead_rows=self.clock.ahead_rows,
+            lost=tuple(self._lost),
+            frozen_ms=self.frozen_ms,
+        )
+        self._out += stream.turn(cut, self.clock.time_ms, restart=True)
+        self._gone.append(stream)
+        if plan is None:
+            self._out += stream.telling.end()
+        else:
+            self.streams[key] = DriftStream(plan)
+            self.streams[key].follow(stream)
 
     def _replay_begins(self, observation: Observation) -> bool:
         return any(

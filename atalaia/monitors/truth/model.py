@@ -102,9 +102,16 @@ class WatchedModel:
         """Those there are, those about to be forgotten too."""
         return [*self._streams.values(), *self._retiring]
 
-    def begin(self, observation: Observation) -> int | None:
-        """Before the rows of a message; the time they are held against."""
+    def begin(self, observation: Observation, *, offset: int) -> int | None:
+        """Before the rows of a message; the time they are held against.
+
+        A replay's rows are in windows of their own, also where others of those hours were counted.
+        """
+        replay = self.clock.replay
         self.clock.begin(observation)
+        if self.clock.replay != replay:
+            for key in list(self._streams):
+                self._retire(key, offset=offset)
         self._await(observation, "begin")
         self._latest = {}
         return self.clock.time_ms

@@ -155,7 +155,7 @@ class TruthMonitor:
             if entry.mark.kind == "begin" and entry.mark.model is not None:
                 self._model(entry.mark.model, recorded_ms)
         for name, model in self._watched.items():
-            watermark_ms = model.begin(observation)
+            watermark_ms = model.begin(observation, offset=record.offset)
             for section in observation.models:
                 if section.model == name:
                     publications += model.take(
