@@ -41,7 +41,7 @@ class Overlay(msgspec.Struct, frozen=True):
             if rebased is not None:
                 reference, baseline = rebased, self.rebased.reference.digest
         settings = settings_of(manifest, self.tables)
-        return Watch(model, version, role, watched.digest, manifest, reference, settings, baseline)
+        return Watch(model, version, role, digest, manifest, reference, settings, baseline)
 
 
 def settings_of(manifest: Manifest, tables: Mapping[str, Any]) -> MonitorSettings:
