@@ -18,7 +18,7 @@ from atalaia.auditing.published import Place, Published, Stream
 from atalaia.auditing.settings_log import SettingsLog
 from atalaia.auditing.windows import Evidence, Unverifiable, verify
 from atalaia.monitors.clock import TOLERANCE_MS
-from atalaia.monitors.units import Models
+from atalaia.monitors.units import Models, Watched
 from atalaia.records import ModelObservation, MonitorChange, Observation
 from atalaia.windows.watermark import BoolArray
 
@@ -48,7 +48,7 @@ class Recount:
     models : where bundles and references are
     labels : the labels of the same partition, read to their end
     begins : the first retained position of `observations`
-    labels_begin_ms : windows reaching back before it may have lost labels; None where none have expired
+    labels_begin_ms : when the first retained label was written, where earlier ones have expired
     reached : by monitor, the positions of observations and labels all before which is told on the topics
     """
 
@@ -208,11 +208,11 @@ class Recount:
             self.checked.append(self._verify(published))
 
     def _verify(self, published: Published) -> Checked:
-        expired = self._expired(published)
-        if expired is not None:
-            return Checked(published.place, published, reason=expired)
         stream = published.place.stream
         watched = self._models.watched(stream.model, stream.version, published.result.bundle)
+        expired = self._expired(published, watched)
+        if expired is not None:
+            return Checked(published.place, published, reason=expired)
         if watched is None:
             return Checked(
                 published.place, published, reason=f"its bundle, {published.result.bundle}, is missing"
@@ -250,7 +250,7 @@ class Recount:
             return None
         return told[1] if told[0] >= published.result.cut.observations else None
 
-    def _expired(self, published: Published) -> str | None:
+    def _expired(self, published: Published, watched: Watched | None) -> str | None:
         """Why the evidence of a window is not all there."""
         result, start_ms = published.result, published.place.window.start_ms
         if result.incomplete:
@@ -258,10 +258,13 @@ class Recount:
         if self._begins and (self._rows_begin_ms is None or start_ms < self._rows_begin_ms):
             return f"observations before position {self._begins} have expired"
         if published.place.monitor in _TRUTH:
-            if self._labels_begin_ms is not None and start_ms < self._labels_begin_ms:
-                return "labels that may have been of its rows have expired"
             if published.labels_cut > self._labels.end:
                 return f"its cut in labels, {published.labels_cut}, lies beyond their end, {self._labels.end}"
+            if self._labels_begin_ms is not None and watched is not None:
+                horizon_ms = self._settings.now(published.place.stream.model, watched).labels.horizon_ms
+                if start_ms >= self._labels_begin_ms + horizon_ms:
+                    return None
+                return "labels that may have been of its rows have expired"
         return None
 
     def _forget(self) -> None:

@@ -258,8 +258,14 @@ def test_windows_whose_evidence_is_gone_are_unverifiable_and_no_difference() -> 
     beyond = case.audit(case.changed(lambda body: body["cut"].update(observations=999)))
     assert "lies beyond the end" in str(beyond[-1].reason)
     truth = truth_case()
-    labels = truth.audit(labels_begin_ms=START + MINUTE)
+    labels = truth.audit(labels_begin_ms=START - 2 * MINUTE)
     assert {one.reason for one in labels if one.reason} == {
         "labels that may have been of its rows have expired"
     }
     assert not found(labels)
+    # Labels come three minutes after their rows at most: windows from then on have all of theirs.
+    assert {one.place.window.start_ms for one in labels if one.reason is None} == {
+        START + MINUTE,
+        START + 2 * MINUTE,
+        START + 3 * MINUTE,
+    }
