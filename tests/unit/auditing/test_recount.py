@@ -11,8 +11,9 @@ from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.promised import reached
 from atalaia.auditing.published import Published, latest, order, read_result
 from atalaia.auditing.recount import Checked, Recount
+from atalaia.monitors.configuration import monitor_settings
 from atalaia.monitors.units import Models
-from atalaia.records import Observation
+from atalaia.records import MonitorChange, Observation
 from atalaia.topics import DRIFT, FAIRNESS, PERFORMANCE
 from tests.unit.monitors.drift_log import HOUR, Bundles, Reader, make_watched, reach, section
 from tests.unit.monitors.drift_log import message as drift_message
@@ -33,8 +34,8 @@ class Case:
 
     def audit(self, results: list[Published] | None = None, **more: Any) -> list[Checked]:
         cuts = [order(one) for one in self.results]
-        positions = reached({"all": cuts})["all"]
-        told_by = {one.place.monitor: positions for one in self.results}
+        positions = reached({"all": cuts}).get("all")
+        told_by = {} if positions is None else {one.place.monitor: positions for one in self.results}
         given = list(latest(self.results if results is None else results).values())
         recount = Recount(given, models=self.models, labels=self.labels, **{"reached": told_by, **more})
         for offset, observation in enumerate(self.log):
@@ -269,3 +270,30 @@ def test_windows_whose_evidence_is_gone_are_unverifiable_and_no_difference() -> 
         START + 2 * MINUTE,
         START + 3 * MINUTE,
     }
+
+
+def test_windows_are_recounted_under_what_was_set_last_and_nothing_from_before() -> None:
+    bundles, labels = truth_log.Bundles.of(manifest_of()), LabelLog()
+    worker = Worker(bundles)
+    tables = [{"performance": {"maximum_drop": 0.2}}, {"fairness": {"difference": 0.2}}]
+    changes = [MonitorChange("m", table, "2026-01-01T00:00:00Z") for table in tables]
+    log = [
+        seen(START, Row("a", START)),
+        seen(START, changes=changes[:1]),
+        seen(START, changes=changes[1:]),
+        seen(START + MINUTE, Row("b", START + 1)),
+        seen(START + 20 * MINUTE),
+        seen(START + 25 * MINUTE),
+    ]
+    for observation in log:
+        worker.say([observation])
+    results = [
+        read_result(entry.topic.name, entry.value)
+        for entry in worker.published
+        if entry.topic in (PERFORMANCE, FAIRNESS)
+    ]
+    last = monitor_settings(truth_log.TABLES, [tables[-1]])
+    assert {one.result.configuration for one in results} == {last.digest}
+    checked = Case(log, results, bundles, labels).audit()
+    assert checked
+    assert not [one for one in checked if one.reason or one.mismatches]
