@@ -1,12 +1,13 @@
 """The audit finds whatever is not what the log says, and says of what it cannot tell any more why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from atalaia.alerts import AlertEvent
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.promised import reached
 from atalaia.auditing.published import Published, latest, order, read_result
@@ -26,6 +27,8 @@ SETTINGS = {"minimum_window_rows": 50, "minimum_reference_rows": 100, "earlier":
 
 class Case:
     """A log, what was published of it, and what recounts it."""
+
+    events: Sequence[AlertEvent] = ()
 
     def __init__(
         self, log: list[Observation], results: list[Published], models: Models, labels: LabelLog
@@ -62,7 +65,9 @@ def drift_case() -> Case:
     for observation in log:
         reader.take(observation)
     results = [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
-    return Case(log, results, reader.bundles, LabelLog())
+    case = Case(log, results, reader.bundles, LabelLog())
+    case.events = reader.events
+    return case
 
 
 def truth_case() -> Case:
@@ -184,6 +189,18 @@ def test_a_figure_of_truth_that_is_not_what_rows_and_labels_say_is_named(
     checked = case.audit(case.changed(change, find(case, monitor)))
     assert found(checked)
     assert {one.place.monitor for one in checked if one.mismatches} == {monitor}
+
+
+def test_an_alert_that_does_not_follow_from_what_has_drifted_is_named() -> None:
+    case = drift_case()
+    told_all: dict[str, Any] = {"reached": {DRIFT.name: (len(case.log), -1)}}
+    firing = {event.fingerprint: event for event in case.events}
+    assert not found(case.audit(alerts=firing, **told_all))
+    assert found(case.audit(alerts={}, **told_all)) == ["alert"]
+    over = {name: msgspec.structs.replace(event, status="resolved") for name, event in firing.items()}
+    assert found(case.audit(alerts=over, **told_all)) == ["alert"]
+    lapsed = {name: msgspec.structs.replace(event, reason="lapsed") for name, event in over.items()}
+    assert not found(case.audit(alerts=lapsed, **told_all))
 
 
 @pytest.mark.parametrize("make", [drift_case, truth_case])
