@@ -1,6 +1,5 @@
 """Fairness of one stream of rows, window by window."""
 
-import dataclasses
 from typing import Any
 
 import msgspec
@@ -17,6 +16,8 @@ from atalaia.monitors.truth.timeline import Standing, TimelineState
 from atalaia.monitors.truth.told import Relabelled, Rows, Watch
 from atalaia.results import Cut, FairnessGap, FairnessGroup, FairnessResult
 from atalaia.statistics.bins import IntArray
+from atalaia.statistics.gaps import Gap
+from atalaia.statistics.group_rates import Group
 from atalaia.windows import Window
 
 
@@ -87,9 +88,7 @@ class Fairness(Part[FairnessResult]):
         self, window: Window, counts: IntArray, standing: Standing, cut: Cut, *, incomplete: bool
     ) -> FairnessResult:
         grouped = self.grouping.result(counts, self.cells.keys)
-        gaps = [dataclasses.asdict(gap) for gap in grouped.gaps]
-        if not standing.mature:
-            gaps = [{**gap, "judged": False, "hit": False} for gap in gaps]
+        gaps = [_gap(gap, judged=standing.mature) for gap in grouped.gaps]
         rows, labelled = self.grouping.labelled(counts)
         header = self.watch.header(
             window, revision=standing.revision, mature=standing.mature, cut=cut, incomplete=incomplete
@@ -98,17 +97,26 @@ class Fairness(Part[FairnessResult]):
             **header,
             n=rows,
             labelled=labelled,
-            groups=[
-                FairnessGroup(**{**dataclasses.asdict(group), "biased": list(group.biased)})
-                for group in grouped.groups
-            ],
-            gaps=[FairnessGap(**{**gap, "between": list(gap["between"])}) for gap in gaps],
+            groups=[_group(group) for group in grouped.groups],
+            gaps=gaps,
             errors=grouped.errors,
             why=grouped.why or (None if standing.mature else "not mature: labels are still expected"),
         )
 
     def _judge(self, window: Window, result: FairnessResult, standing: Standing) -> list[AlertEvent]:
         return self.folds["fairness"].judge(window, _findings(self.watch, result) if standing.mature else [])
+
+
+def _group(group: Group) -> FairnessGroup:
+    fields = {name: getattr(group, name) for name in FairnessGroup.__struct_fields__}
+    return FairnessGroup(**{**fields, "biased": list(group.biased)})
+
+
+def _gap(gap: Gap, *, judged: bool) -> FairnessGap:
+    """As it was found; before a window is mature it is not judged."""
+    fields = {name: getattr(gap, name) for name in FairnessGap.__struct_fields__}
+    verdict = {"judged": gap.judged and judged, "hit": gap.hit and judged}
+    return FairnessGap(**{**fields, **verdict, "between": list(gap.between)})
 
 
 def _grouping(watch: Watch) -> Grouping:
