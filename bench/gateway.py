@@ -62,7 +62,7 @@ def measure(
     with ExitStack() as stack:
         machine = stack.enter_context(rig.machine(["gateway", "scorer"]))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atalaia-bench-")))
-        bodies = {scenario.name: _bodies(machine, folder, scenario) for scenario in scenarios}
+        bodies = {scenario.name: write_bodies(machine, folder, scenario) for scenario in scenarios}
         servers = [_ours(machine)]
         for peer in (noop, mlserver):
             if peer.available():
@@ -73,7 +73,7 @@ def measure(
             for turn in range(repeats):
                 for server in servers:
                     rig.tell(f"{server.name}, {scenario.name} ({turn + 1} of {repeats})")
-                    one = _load(server, bodies[scenario.name], scenario, seconds)
+                    one = load_server(server, bodies[scenario.name], scenario, seconds)
                     runs[server.name, scenario.name].append(one)
     return summary(runs)
 
@@ -129,7 +129,7 @@ def _ours(machine: Machine) -> Server:
     return Server("ours", machine.addresses.gateway or "", pids)
 
 
-def _bodies(machine: Machine, folder: Path, scenario: Scenario) -> Path:
+def write_bodies(machine: Machine, folder: Path, scenario: Scenario) -> Path:
     """A file of request bodies, all of whose rows the model answers: a refusal would be another thing."""
     wide = scenario.rows_per_request
     data = rig.answered_rows(machine, BODIES if wide == 1 else 64 * wide, seed=5)
@@ -139,7 +139,14 @@ def _bodies(machine: Machine, folder: Path, scenario: Scenario) -> Path:
     return path
 
 
-def _load(server: Server, bodies: Path, scenario: Scenario, seconds: float) -> Load:
+def load_server(server: Server, bodies: Path, scenario: Scenario, seconds: float) -> Load:
+    """Load a server.
+
+    Raises
+    ------
+    RuntimeError
+        where it answers with anything but 200.
+    """
     loaded = run(
         f"{server.url}/v2/models/{bundles.NAME}/infer",
         bodies,

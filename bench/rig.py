@@ -38,7 +38,7 @@ def tell(line: str) -> None:
 
 
 @contextmanager
-def machine(services: Sequence[str] = (), *, scorers: int = 1) -> Iterator[Machine]:
+def machine(services: Sequence[str] = (), *, scorers: int = 1, gateways: int = 1) -> Iterator[Machine]:
     """Kafka and Redis on free ports in a folder of their own, topics and the benchmark's model in place."""
     with tempfile.TemporaryDirectory(prefix="atalaia-bench-") as folder:
         bundle = Path(folder) / _BUNDLE
@@ -46,7 +46,7 @@ def machine(services: Sequence[str] = (), *, scorers: int = 1) -> Iterator[Machi
         settings = load(
             kafka={"port": 0, "controller_port": 0},
             redis={"port": 0},
-            gateway={"port": 0},
+            gateway={"port": 0, "processes": gateways},
             scorer={"metrics_port": 0},
         )
 

@@ -1,12 +1,13 @@
 """A window of `drift` against its rows: every test, the run it ends, and what that comes to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from atalaia.auditing import drift_figures
 from atalaia.auditing.comparison import Mismatch, mismatches
 from atalaia.auditing.drift_columns import Columns
+from atalaia.auditing.drift_figures import Sample
 from atalaia.auditing.gathered import Selection
 from atalaia.auditing.observed import Rows
 from atalaia.auditing.persistence import JudgedRun
@@ -29,11 +30,24 @@ class DriftRows:
     columns: Columns
     settings: MonitorSettings
     positions: tuple[int, int]
+    selections: dict[Window, Selection] = field(default_factory=dict)
+    samples: dict[tuple[Window, str], Sample] = field(default_factory=dict)
+    judged: dict[Window, list[Figures]] = field(default_factory=dict)
 
     def within(self, window: Window) -> Selection:
         """The rows of a window."""
-        since, before = self.positions
-        return list(self.rows.of("drift", window, since=since, before=before))
+        if window not in self.selections:
+            since, before = self.positions
+            rows = self.rows.of("drift", window, since=since, before=before)
+            self.selections[window] = list(rows)
+        return self.selections[window]
+
+    def sample(self, window: Window, name: str) -> Sample:
+        """A column of a window's rows."""
+        key = window, name
+        if key not in self.samples:
+            self.samples[key] = self.columns.sample(name, self.within(window))
+        return self.samples[key]
 
 
 def count(selection: Selection) -> int:
@@ -45,7 +59,7 @@ def compare(body: Mapping[str, Any], window: Window, given: DriftRows) -> list[M
     """Where a result differs from what its rows come to; its own count of rows is right."""
     selection = given.within(window)
     expected: Figures = {"n": count(selection)}
-    expected["columns"] = _judged_columns(body["columns"], selection, given)
+    expected["columns"] = [dict(column) for column in _judged_columns(body["columns"], window, given)]
     run = body.get("judged")
     if run is not None:
         span = Window(milliseconds(run["window"]["start"]), milliseconds(run["window"]["end"]))
@@ -60,13 +74,13 @@ def compare(body: Mapping[str, Any], window: Window, given: DriftRows) -> list[M
     told_columns = [{**column, "name": column["column"]} for column in body["columns"]]
     published = {**body, "columns": told_columns, "judged": run}
     found = list(mismatches(published, expected))
-    return found + _earlier(body["against_earlier"], selection, given)
+    return found + _earlier(body["against_earlier"], window, given)
 
 
 def _run(run: Mapping[str, Any], body: Mapping[str, Any], span: Window, given: DriftRows) -> Figures:
     """What the rows of a run come to: how many, and the tests that hit."""
     selection = given.within(span)
-    columns = _judged_columns(body["columns"], selection, given)
+    columns = _judged_columns(body["columns"], span, given)
     hits = [(column["column"], column["test"]) for column in columns if column["hit"]]
     return {
         "n": count(selection),
@@ -102,7 +116,7 @@ def _outcomes(body: Mapping[str, Any], span: Window, given: DriftRows) -> dict[s
     strength = ("silent", "quiet", "between", "hit")
     drift = given.settings.drift
     found: dict[str, str] = {}
-    for column in _judged_columns(body["columns"], given.within(span), given):
+    for column in _judged_columns(body["columns"], span, given):
         said = "silent"
         if column["p_adjusted"] is not None and column["p_value"] is not None:
             large = drift_figures.is_large(column, 0.75 * drift.effect, 1 + (drift.ratio - 1) * 2 / 3)
@@ -113,20 +127,23 @@ def _outcomes(body: Mapping[str, Any], span: Window, given: DriftRows) -> dict[s
 
 
 def _judged_columns(
-    published: Sequence[Mapping[str, Any]], selection: Selection, given: DriftRows
+    published: Sequence[Mapping[str, Any]], window: Window, given: DriftRows
 ) -> list[Figures]:
-    """Each published test over some rows, with what it comes to among the others."""
+    """Each published test over a window's rows, with what it comes to among the others."""
+    if window in given.judged:
+        return given.judged[window]
     answer: list[Figures] = []
     for column in published:
         name = column["column"]
         reference = given.columns.reference(name)
         figures: Figures = {"column": name, "name": name, "test": column["test"]}
         if reference is not None:
-            sample = given.columns.sample(name, selection)
+            sample = given.sample(window, name)
             phi = given.settings.drift.dependence.get(name, 1.0)
             figures |= drift_figures.measure(column["test"], sample, reference, phi=phi) or {}
         answer.append(figures | {"decides": column["decides"]})
-    _correct(answer, count(selection), given)
+    _correct(answer, count(given.within(window)), given)
+    given.judged[window] = answer
     return answer
 
 
@@ -150,26 +167,21 @@ def _correct(columns: list[Figures], rows: int, given: DriftRows) -> None:
         column["hit"] = p_adjusted <= drift.q and drift_figures.is_large(column, drift.effect, drift.ratio)
 
 
-def _earlier(
-    published: Sequence[Mapping[str, Any]], selection: Selection, given: DriftRows
-) -> list[Mismatch]:
+def _earlier(published: Sequence[Mapping[str, Any]], window: Window, given: DriftRows) -> list[Mismatch]:
     """Comparisons with earlier windows; their rows may be of another lap of the log, and are then tried."""
     found: list[Mismatch] = []
-    windows: dict[Window, Selection] = {}
     for place, column in enumerate(published):
         name = column["column"]
         told = column["earlier"]
         earlier = Window(milliseconds(told["start"]), milliseconds(told["end"]))
-        if earlier not in windows:
-            windows[earlier] = given.within(earlier)
         places = given.columns.places(name)
         phi = given.settings.drift.dependence.get(name, 1.0)
         figures = drift_figures.measure(
             column["test"],
-            given.columns.sample(name, selection),
+            given.sample(window, name),
             places,
             phi=phi,
-            earlier=given.columns.sample(name, windows[earlier]),
+            earlier=given.sample(earlier, name),
         )
         found += mismatches(column, figures or {}, f"against_earlier[{place}]")
     return found

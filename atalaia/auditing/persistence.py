@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from atalaia.auditing.published import Place
+from atalaia.alerts import AlertEvent, fingerprint
+from atalaia.auditing.published import Place, Stream
 from atalaia.monitors.configuration import DriftSettings
 from atalaia.windows import Window
 
@@ -68,3 +69,20 @@ def disagreeing(
             drifted == drifted_by(ordered, end_ms, first=first) for first in starts
         ):
             yield place, whole
+
+
+def alert_of(stream: Stream) -> str:
+    """The fingerprint of the alert of a stream's drift."""
+    subject = "inputs" if stream.role == "primary" else f"answers/{stream.role}"
+    return fingerprint(stream.model, stream.version, "drift", subject)
+
+
+def alert_differs(drifted: set[str], last: AlertEvent | None) -> str | None:
+    """What an alert should be, by what has drifted, where its last event says otherwise.
+
+    One of a stream that has had no rows for long has lapsed, whatever drifted.
+    """
+    status = "resolved" if last is None else last.status
+    if drifted and status != "firing" and not (last is not None and last.reason == "lapsed"):
+        return "firing"
+    return "resolved" if not drifted and status == "firing" else None

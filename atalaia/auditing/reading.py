@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 from confluent_kafka import Message, TopicPartition
 
+from atalaia.alerts import AlertEvent
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.promised import reached
 from atalaia.auditing.published import Published, latest, order, read_result
@@ -26,7 +27,7 @@ from atalaia.stream.headers import MARK
 from atalaia.stream.ledger import read_facts, read_topic
 from atalaia.stream.partitioner import partition_of
 from atalaia.stream.positions import bounds_of
-from atalaia.topics import DRIFT, FAIRNESS, LABELS, OBSERVATIONS, PERFORMANCE, Topic
+from atalaia.topics import ALERTS, DRIFT, FAIRNESS, LABELS, OBSERVATIONS, PERFORMANCE, Topic
 
 _TIMEOUT_SECONDS = 15.0
 _RESULTS = (DRIFT, PERFORMANCE, FAIRNESS)
@@ -98,6 +99,12 @@ def make_recounts(kafka: KafkaSettings, results: Results) -> dict[int, Recount]:
     truth = any(one.place.monitor != DRIFT.name for ones in by_partition.values() for one in ones)
     labels, begun_ms = _read_labels(kafka) if truth else ({}, {})
     begins = _begins(kafka, OBSERVATIONS)
+    alerts: dict[str, AlertEvent] = {}
+    for message in read_topic(kafka, ALERTS):
+        value = message.value()
+        if value is not None:
+            event = msgspec.json.decode(value, type=AlertEvent)
+            alerts[event.fingerprint] = event
     return {
         partition: Recount(
             ones,
@@ -105,6 +112,7 @@ def make_recounts(kafka: KafkaSettings, results: Results) -> dict[int, Recount]:
             labels=labels.get(partition, LabelLog()),
             begins=begins.get(partition, 0),
             labels_begin_ms=begun_ms.get(partition),
+            alerts=alerts,
             reached={
                 monitor: positions
                 for monitor, service in _SERVICES.items()

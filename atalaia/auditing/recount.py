@@ -6,19 +6,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from atalaia.alerts import AlertEvent
 from atalaia.auditing import fairness_windows
 from atalaia.auditing.comparison import Mismatch
 from atalaia.auditing.drift_windows import drifted_columns
 from atalaia.auditing.joined import Ids
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.observed import Chunk, Lateness, ModelLog, Rows
-from atalaia.auditing.persistence import JudgedRun, disagreeing
+from atalaia.auditing.persistence import JudgedRun, alert_differs, alert_of, disagreeing
 from atalaia.auditing.promised import Promises
 from atalaia.auditing.published import Place, Published, Stream
 from atalaia.auditing.settings_log import SettingsLog
 from atalaia.auditing.windows import Evidence, Unverifiable, verify
 from atalaia.monitors.clock import TOLERANCE_MS
-from atalaia.monitors.units import Models
+from atalaia.monitors.units import Models, Watched
 from atalaia.records import ModelObservation, MonitorChange, Observation
 from atalaia.windows.watermark import BoolArray
 
@@ -48,8 +49,9 @@ class Recount:
     models : where bundles and references are
     labels : the labels of the same partition, read to their end
     begins : the first retained position of `observations`
-    labels_begin_ms : windows reaching back before it may have lost labels; None where none have expired
+    labels_begin_ms : when the first retained label was written, where earlier ones have expired
     reached : by monitor, the positions of observations and labels all before which is told on the topics
+    alerts : the last event of each alert by fingerprint; None where they are not looked at
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Recount:
         begins: int = 0,
         labels_begin_ms: int | None = None,
         reached: Mapping[str, tuple[int, int]] | None = None,
+        alerts: Mapping[str, AlertEvent] | None = None,
     ) -> None:
         self.checked: list[Checked] = []
         self._models, self._labels = models, labels
@@ -71,6 +74,7 @@ class Recount:
             insort(self._pending, (one.result.cut.observations, one.place, one), key=lambda entry: entry[0])
         self._latest = {place: one for _, place, one in self._pending}
         self._reached = dict(reached or {})
+        self._alerts = alerts
         self._promises: dict[str, Promises] = {}
         self._logs: dict[str, ModelLog] = {}
         self._settings = SettingsLog(models, begins)
@@ -130,8 +134,25 @@ class Recount:
         for stream, told in self._drifted.items():
             anew = len(self._laps[stream.model]) > 1
             if not self._models.changes(stream.model) and not self._begins:
+                if not anew:
+                    self._hold_alert(stream)
                 for place, folded in disagreeing(self._runs[stream], told, anew=anew):
                     self._differ(place, Mismatch("drifted columns", sorted(told[place]), sorted(folded)))
+
+    def _hold_alert(self, stream: Stream) -> None:
+        """Hold the alert of a stream's drift against its last judged run, once what followed is told too."""
+        ended = {run.window.end_ms for run in self._runs[stream]}
+        places = [place for place in self._drifted[stream] if place.window.end_ms in ended]
+        if self._alerts is None or not places:
+            return
+        last = max(places, key=lambda place: place.window.end_ms)
+        told = self._reached.get("drift", (0, 0))[0]
+        if self._latest[last].result.cut.observations > told:
+            return
+        event = self._alerts.get(alert_of(stream))
+        status = alert_differs(self._drifted[stream][last], event)
+        if status is not None:
+            self._differ(last, Mismatch("alert", None if event is None else event.status, status))
 
     def _begin_anew(self, model: str, offset: int) -> None:
         self._laps[model].append(offset)
@@ -208,11 +229,11 @@ class Recount:
             self.checked.append(self._verify(published))
 
     def _verify(self, published: Published) -> Checked:
-        expired = self._expired(published)
-        if expired is not None:
-            return Checked(published.place, published, reason=expired)
         stream = published.place.stream
         watched = self._models.watched(stream.model, stream.version, published.result.bundle)
+        expired = self._expired(published, watched)
+        if expired is not None:
+            return Checked(published.place, published, reason=expired)
         if watched is None:
             return Checked(
                 published.place, published, reason=f"its bundle, {published.result.bundle}, is missing"
@@ -250,7 +271,7 @@ class Recount:
             return None
         return told[1] if told[0] >= published.result.cut.observations else None
 
-    def _expired(self, published: Published) -> str | None:
+    def _expired(self, published: Published, watched: Watched | None) -> str | None:
         """Why the evidence of a window is not all there."""
         result, start_ms = published.result, published.place.window.start_ms
         if result.incomplete:
@@ -258,10 +279,13 @@ class Recount:
         if self._begins and (self._rows_begin_ms is None or start_ms < self._rows_begin_ms):
             return f"observations before position {self._begins} have expired"
         if published.place.monitor in _TRUTH:
-            if self._labels_begin_ms is not None and start_ms < self._labels_begin_ms:
-                return "labels that may have been of its rows have expired"
             if published.labels_cut > self._labels.end:
                 return f"its cut in labels, {published.labels_cut}, lies beyond their end, {self._labels.end}"
+            if self._labels_begin_ms is not None and watched is not None:
+                horizon_ms = self._settings.now(published.place.stream.model, watched).labels.horizon_ms
+                if start_ms >= self._labels_begin_ms + horizon_ms:
+                    return None
+                return "labels that may have been of its rows have expired"
         return None
 
     def _forget(self) -> None:

@@ -8,7 +8,9 @@ import typer
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="One of scorer, gateway, kept, memory, failover.", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="One of scorer, gateway, kept, scale, memory, failover.", metavar="NAME")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one line of JSON.")] = False,
 ) -> None:
     """Measure NAME on ports of its own, in at most eight minutes."""

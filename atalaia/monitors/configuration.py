@@ -88,8 +88,8 @@ class DriftSettings(Windows, frozen=True, kw_only=True):
     """``[monitors.drift]``: what is watched, and when a difference is a hit, an alert, and over.
 
     ``columns`` are those watched, all where left out, ``without`` those left out; ``tests`` likewise.
-    ``earlier`` says how long before a window the one lies that it is also held against. ``history`` is how
-    many panes are kept at most to that end.
+    ``earlier`` says how long before a window the one lies that it is also held against: whole panes, not so
+    little that the two overlap, and no more than ``history`` panes, which are kept to that end.
     """
 
     enabled: bool = True

@@ -108,11 +108,7 @@ class WindowBook:
 
     def add(self, times_ms: IntArray, watermark_ms: int | None) -> BoolArray:
         """Take a message's rows ``(n,)``, at the watermark before it; which of them were not late."""
-        pane_ms = self.definition.pane_ms
-        panes, places, counts = np.unique(
-            times_ms // pane_ms * pane_ms, return_inverse=True, return_counts=True
-        )
-        starts = [int(pane) for pane in panes]
+        starts, places, counts = _by_pane(times_ms, self.definition.pane_ms)
         kept = np.array([not self.late_for(pane, watermark_ms) for pane in starts], np.bool_)
         for pane, taken, count in zip(starts, kept.tolist(), counts.tolist(), strict=True):
             if taken:
@@ -122,7 +118,7 @@ class WindowBook:
                 self._change(pane)
             else:
                 self.late_rows += count
-        answer: BoolArray = kept[places.reshape(-1)]
+        answer: BoolArray = kept[places]
         return answer
 
     def touch(self, times_ms: IntArray, join_time_ms: int | None) -> BoolArray:
@@ -276,6 +272,15 @@ class WindowBook:
         revision = self._revisions[window] = self._revisions[window] + 1
         mature, provisional = window in self._mature, window in self._provisional
         return Closing(window, revision, cut, revision == 0, mature, provisional)
+
+
+def _by_pane(times_ms: IntArray, pane_ms: int) -> tuple[list[int], IntArray, IntArray]:
+    """The panes of times (n,), the place of each row's among them, and how many rows each has."""
+    panes = times_ms // pane_ms * pane_ms
+    if len(panes) and (panes == panes[0]).all():
+        return [int(panes[0])], np.zeros(len(panes), np.int64), np.array([len(panes)])
+    starts, places, counts = np.unique(panes, return_inverse=True, return_counts=True)
+    return starts.tolist(), places.reshape(-1), counts
 
 
 def coalesce(closings: Iterable[Closing]) -> list[Closing]:

@@ -78,12 +78,14 @@ def test_every_revision_of_drift_is_what_its_rows_come_to(
     makers, cuts, restarts = case
     known = drift.bundles(definition)
     log = [make(known, number) for number, make in enumerate(makers)]
-    results = published_by_drift(drift.read(known, log, cuts, restarts))
+    reader = drift.read(known, log, cuts, restarts)
+    results = published_by_drift(reader)
     checked = recount(results, log, known)
     assert not wrong(checked)
     assert len(checked) == len(results)
     last = list(latest(results).values())
-    assert not wrong(recount(last, log, known, reached=told_by(results, DRIFT.name)))
+    events = {event.fingerprint: event for event in reader.events}
+    assert not wrong(recount(last, log, known, reached=told_by(results, DRIFT.name), alerts=events))
 
 
 @settings(deadline=None, max_examples=40)

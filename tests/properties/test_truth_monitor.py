@@ -283,7 +283,7 @@ def read(log: Log, *, kills: bool) -> Worker:
 
 
 @given(logs())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_final_results_are_those_of_a_model_that_reads_row_by_row(log: Log) -> None:
     worker = drained(read(log, kills=True))
     windows = Naive.of(log).windows()
@@ -295,7 +295,7 @@ def test_final_results_are_those_of_a_model_that_reads_row_by_row(log: Log) -> N
 
 
 @given(logs())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_latest_word_on_each_window_does_not_hang_on_batches_or_crashes(log: Log) -> None:
     whole = Worker(BUNDLES)
     whole.say(log.messages, log.truth)

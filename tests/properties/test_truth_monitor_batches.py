@@ -143,7 +143,7 @@ def standing(worker: Worker) -> dict[str, Any]:
 
 
 @given(logs())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_last_word_on_every_window_is_the_same_however_the_logs_are_read(log: Log) -> None:
     whole = Worker(Bundles.of(manifest_of(tables=log.tables)))
     whole.say(log.messages, log.truth)

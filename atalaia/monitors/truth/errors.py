@@ -33,8 +33,8 @@ class ErrorWatch:
 
     They are fed each row once: when the horizon after its stretch of time (ten minutes, or less) has passed
     in both topics, with the label it then has, in the order of event time, rows of one time in the order of
-    the log. Until then each label leaves an entry of 9 bytes (17 of a regressor), compressed once 4,096 are
-    together: the rows themselves are in the join, where nothing can find them by time.
+    the log. Until then each label leaves an entry of 9 bytes (16 of a regressor), compressed to one or two
+    once 4,096 are together: the rows themselves are in the join, where nothing can find them by time.
 
     Parameters
     ----------

@@ -1,6 +1,5 @@
 """Fairness of one stream of rows, window by window."""
 
-import dataclasses
 from typing import Any
 
 import msgspec
@@ -12,10 +11,13 @@ from atalaia.monitors.truth.cells import Cells
 from atalaia.monitors.truth.grouping import ErrorGrouping, FlagGrouping, Grouping
 from atalaia.monitors.truth.held import PaneCounts
 from atalaia.monitors.truth.layout import attributes_of
-from atalaia.monitors.truth.timeline import FAR_MS, Standing, Timeline, TimelineState
-from atalaia.monitors.truth.told import Relabelled, Rows, Telling, Watch
+from atalaia.monitors.truth.part import Part
+from atalaia.monitors.truth.timeline import Standing, TimelineState
+from atalaia.monitors.truth.told import Relabelled, Rows, Watch
 from atalaia.results import Cut, FairnessGap, FairnessGroup, FairnessResult
 from atalaia.statistics.bins import IntArray
+from atalaia.statistics.gaps import Gap
+from atalaia.statistics.group_rates import Group
 from atalaia.windows import Window
 
 
@@ -26,7 +28,7 @@ class FairnessState(msgspec.Struct, frozen=True, array_like=True):
     tracks: dict[str, TrackState]
 
 
-class Fairness:
+class Fairness(Part[FairnessResult]):
     """Counts rows and labels by group and pane, tells windows and judges them once they are mature.
 
     Parameters
@@ -37,25 +39,17 @@ class Fairness:
     """
 
     def __init__(self, watch: Watch, cells: Cells, *, prefix: bytes) -> None:
-        self.watch = watch
         self.cells = cells
-        settings, labels = watch.settings.fairness, watch.settings.labels
-        self.timeline = Timeline(settings, horizon_ms=labels.horizon_ms, declared_coverage=labels.coverage)
-        self.grouping = self._grouping()
-        self.panes = PaneCounts(prefix + b"f/", width=self.grouping.width)
-        self._fold = watch.fold("fairness", _rule(settings))
-
-    @property
-    def alerting(self) -> bool:
-        """Whether an alert of it is pending or fires."""
-        return bool(self._fold.current())
+        self.grouping = _grouping(watch)
+        settings = watch.settings.fairness
+        super().__init__(watch, settings, PaneCounts(prefix + b"f/", width=self.grouping.width))
+        self.folds["fairness"] = watch.fold("fairness", _rule(settings))
 
     def change(self, watch: Watch) -> None:
         """Other thresholds from now on."""
-        self.watch = watch
-        self.grouping = self._grouping()
-        self.timeline.declared_coverage = watch.settings.labels.coverage
-        self._fold.rule = _rule(watch.settings.fairness)
+        super().change(watch)
+        self.grouping = _grouping(watch)
+        self.folds["fairness"].rule = _rule(watch.settings.fairness)
 
     def arrive(self, rows: Rows) -> None:
         """Rows whose labels are unknown yet."""
@@ -77,58 +71,24 @@ class Fairness:
                 self.panes.add(pane, -self.grouping.count(some.rows, before, some.cell_before, None))
         self.timeline.touch(changed.times_ms)
 
-    def tell(self, *, cut: Cut, incomplete: list[Window]) -> Telling:
-        """The windows that the batch has changed."""
-        states: dict[Window, IntArray] = {}
-        for window in self.timeline.due():
-            counts = self.panes.over(window)
-            if counts is not None:
-                states[window] = counts
-                rows, labelled = self.grouping.labelled(counts)
-                self.timeline.tell(window, rows=rows, labelled=labelled)
-        answer = Telling([], [])
-        for window, counts in states.items():
-            standing = self.timeline.standing(window)
-            lost = any(gap.start_ms < window.end_ms and window.start_ms <= gap.end_ms for gap in incomplete)
-            result = self._result(window, counts, standing, cut, incomplete=lost)
-            answer.results.append(result)
-            answer.events.extend(self._judge(window, result, standing))
-        return answer
-
-    def settle(self, watermark_ms: int | None, join_ms: int | None) -> bool:
-        """Forget what nothing can change any more, if there is something."""
-        before_ms = self.timeline.settled_before(watermark_ms, join_ms)
-        if before_ms > -FAR_MS:
-            self._fold.settle(before_ms)
-        dropped = self.timeline.forget(watermark_ms, join_ms)
-        self.panes.drop(dropped)
-        return bool(dropped)
-
     def snapshot(self) -> FairnessState:
         """What `restore` takes, the panes aside."""
-        return FairnessState(self.timeline.snapshot(), self._fold.snapshot())
+        return FairnessState(self.timeline.snapshot(), self.folds["fairness"].snapshot())
 
     def restore(self, state: FairnessState, panes: dict[bytes, bytes]) -> None:
         """Go on from where a snapshot was taken."""
         self.timeline.restore(state.timeline)
-        self._fold.restore(state.tracks)
+        self.folds["fairness"].restore(state.tracks)
         self.panes.restore(panes)
 
-    def _grouping(self) -> Grouping:
-        manifest, settings = self.watch.manifest, self.watch.settings
-        attributes = attributes_of(manifest, settings)
-        favourable = _favourable(self.watch)
-        if favourable is None:
-            return ErrorGrouping(attributes, depth=settings.fairness.depth, classes=bool(manifest.classes))
-        return FlagGrouping(attributes, settings.fairness, favourable=favourable, task=manifest.task)
+    def _labelled(self, counts: IntArray) -> tuple[int, int]:
+        return self.grouping.labelled(counts)
 
     def _result(
         self, window: Window, counts: IntArray, standing: Standing, cut: Cut, *, incomplete: bool
     ) -> FairnessResult:
         grouped = self.grouping.result(counts, self.cells.keys)
-        gaps = [dataclasses.asdict(gap) for gap in grouped.gaps]
-        if not standing.mature:
-            gaps = [{**gap, "judged": False, "hit": False} for gap in gaps]
+        gaps = [_gap(gap, judged=standing.mature) for gap in grouped.gaps]
         rows, labelled = self.grouping.labelled(counts)
         header = self.watch.header(
             window, revision=standing.revision, mature=standing.mature, cut=cut, incomplete=incomplete
@@ -137,17 +97,35 @@ class Fairness:
             **header,
             n=rows,
             labelled=labelled,
-            groups=[
-                FairnessGroup(**{**dataclasses.asdict(group), "biased": list(group.biased)})
-                for group in grouped.groups
-            ],
-            gaps=[FairnessGap(**{**gap, "between": list(gap["between"])}) for gap in gaps],
+            groups=[_group(group) for group in grouped.groups],
+            gaps=gaps,
             errors=grouped.errors,
             why=grouped.why or (None if standing.mature else "not mature: labels are still expected"),
         )
 
     def _judge(self, window: Window, result: FairnessResult, standing: Standing) -> list[AlertEvent]:
-        return self._fold.judge(window, _findings(self.watch, result) if standing.mature else [])
+        return self.folds["fairness"].judge(window, _findings(self.watch, result) if standing.mature else [])
+
+
+def _group(group: Group) -> FairnessGroup:
+    fields = {name: getattr(group, name) for name in FairnessGroup.__struct_fields__}
+    return FairnessGroup(**{**fields, "biased": list(group.biased)})
+
+
+def _gap(gap: Gap, *, judged: bool) -> FairnessGap:
+    """As it was found; before a window is mature it is not judged."""
+    fields = {name: getattr(gap, name) for name in FairnessGap.__struct_fields__}
+    verdict = {"judged": gap.judged and judged, "hit": gap.hit and judged}
+    return FairnessGap(**{**fields, **verdict, "between": list(gap.between)})
+
+
+def _grouping(watch: Watch) -> Grouping:
+    manifest, settings = watch.manifest, watch.settings
+    attributes = attributes_of(manifest, settings)
+    favourable = _favourable(watch)
+    if favourable is None:
+        return ErrorGrouping(attributes, depth=settings.fairness.depth, classes=bool(manifest.classes))
+    return FlagGrouping(attributes, settings.fairness, favourable=favourable, task=manifest.task)
 
 
 def _favourable(watch: Watch) -> float | None:

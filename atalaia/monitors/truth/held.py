@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from atalaia.monitors.panes import decode_counts, encode_counts
 from atalaia.windows import Window
 from atalaia.windows.watermark import IntArray
@@ -44,8 +46,7 @@ class PaneCounts:
         within = [counts for pane, counts in self._panes.items() if window.contains(pane)]
         if len(within) < 2:
             return within[0] if within else None
-        total = max(within, key=len).copy()
-        total[:] = 0
+        total = np.zeros_like(max(within, key=len))
         for counts in within:
             total[: len(counts)] += counts
         return total

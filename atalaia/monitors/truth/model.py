@@ -12,26 +12,24 @@ from atalaia.monitors.clock import ClockState, ObservationClock
 from atalaia.monitors.publications import publish_event, publish_missing_bundle, publish_result
 from atalaia.monitors.rows import ObservedRows
 from atalaia.monitors.truth.cells import Cells
+from atalaia.monitors.truth.gaps import Gaps, GapsState
 from atalaia.monitors.truth.intake import Awaited
 from atalaia.monitors.truth.joining import JoinState, ModelJoin, TimedLabels, earlier
 from atalaia.monitors.truth.layout import MOST_STREAMS, Layout
 from atalaia.monitors.truth.letters import shed_letters
 from atalaia.monitors.truth.overlay import Overlay
 from atalaia.monitors.truth.stream import Stream, StreamState, shape_of
-from atalaia.monitors.truth.timeline import FAR_MS
 from atalaia.monitors.truth.told import Watch
 from atalaia.monitors.units import Models, Publication, RowReader
 from atalaia.records import ModelObservation, Observation, Role
 from atalaia.results import Cut, FairnessResult, PerformanceResult
 from atalaia.statistics.groups import Key
 from atalaia.topics import FAIRNESS, PERFORMANCE
-from atalaia.windows import Window
 
 BUCKETS_A_MODEL = 1 << 22
 """Models of a unit have buckets of their own, since their times, by which rows expire, differ."""
 MOST_STREAMS_KEPT = 100
 """Streams of a model; the one longest without rows gives way."""
-_LOST_MS = 60_000
 _BEHIND_MS = 10_000
 """How far the clocks of those who mark the two topics may lie apart."""
 
@@ -46,8 +44,7 @@ class ModelState(msgspec.Struct, frozen=True):
     next_index: int
     retired_labels: int
     late_rows: dict[str, int]
-    lost: list[tuple[int, int]]
-    losing: int | None
+    gaps: GapsState
     space: JoinSpace | None
     join: JoinState | None
     streams: list[int]
@@ -86,8 +83,7 @@ class WatchedModel:
         self._kept_cells: dict[str, int] = {}
         self._gone: list[bytes] = []
         self._next_index = 0
-        self._lost: list[Window] = []
-        self._losing: int | None = None
+        self._gaps = Gaps()
         self._latest: dict[int, int] = {}
         self.awaited: Awaited | None = None
 
@@ -150,9 +146,8 @@ class WatchedModel:
         """After the rows of a message."""
         ended = self.clock.finish(observation, self._latest)
         time_ms = self.clock.time_ms
-        if self._losing is not None and time_ms is not None:
-            self._lost.append(Window(self._losing, max([time_ms, *self._latest.values()]) + _LOST_MS))
-            self._losing = None
+        if time_ms is not None:
+            self._gaps.close(max([time_ms, *self._latest.values()]))
         for stream in self._streams.values():
             stream.close(time_ms, offset=offset)
         if ended:
@@ -178,8 +173,7 @@ class WatchedModel:
         """Part of the log is lost: windows that it may belong to are incomplete."""
         times = [time_ms for time_ms in (self.clock.time_ms, label_ms) if time_ms is not None]
         longest = max((stream.longest_ms for stream in self._streams.values()), default=0)
-        start = min(times) - longest if times else -FAR_MS
-        self._losing = start if self._losing is None else min(start, self._losing)
+        self._gaps.open(min(times) - longest if times else None)
 
     def tell(self, labels: TimedLabels | None, rows: RowReader, *, cut: Cut, label_ms: int | None) -> Told:
         """Join the batch, count it, and say what it has changed."""
@@ -190,7 +184,7 @@ class WatchedModel:
         writes, publications = self._join(labels, rows, join_ms)
         for stream in self.streams:
             stream.advance(time_ms, join_ms)
-            told = stream.tell(time_ms, join_ms, cut=cut, lost=self._lost)
+            told = stream.tell(time_ms, join_ms, cut=cut, gaps=self._gaps)
             for result in told.results:
                 if isinstance(result, PerformanceResult):
                     publications.append(publish_result(PERFORMANCE, result))
@@ -238,8 +232,7 @@ class WatchedModel:
             next_index=self._next_index,
             retired_labels=self.retired_labels,
             late_rows=self.late_rows,
-            lost=[(gap.start_ms, gap.end_ms) for gap in self._lost],
-            losing=self._losing,
+            gaps=self._gaps.snapshot(),
             space=None if self.join is None else self.join.sweep.space,
             join=None if self.join is None else self.join.snapshot(),
             streams=[stream.index for stream in self._streams.values()],
@@ -253,8 +246,8 @@ class WatchedModel:
         self.clock.restore(state.clock)
         self.awaited = state.awaited
         self._next_index, self.retired_labels = state.next_index, state.retired_labels
-        self.late_rows, self._losing = dict(state.late_rows), state.losing
-        self._lost = [Window(*gap) for gap in state.lost]
+        self.late_rows = dict(state.late_rows)
+        self._gaps.restore(state.gaps)
         if state.space is not None and state.join is not None:
             self.join = ModelJoin(self.name, state.space, horizon_ms=state.join.sweep.horizon_ms)
             self.join.restore(state.join)
@@ -354,10 +347,9 @@ class WatchedModel:
         for stream in self._retiring:
             self._drop(stream)
         self._retiring = []
-        longest = max((stream.longest_ms for stream in self._streams.values()), default=0)
-        self._lost = [gap for gap in self._lost if time_ms is None or gap.end_ms + 2 * longest > time_ms][
-            -100:
-        ]
+        if time_ms is not None:
+            longest = max((stream.longest_ms for stream in self._streams.values()), default=0)
+            self._gaps.forget(time_ms - 2 * longest)
 
     def _drop(self, stream: Stream) -> None:
         for name, rows in stream.late_rows.items():

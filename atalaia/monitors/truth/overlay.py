@@ -17,18 +17,18 @@ from atalaia.records import MonitorChange, Role
 
 
 class Overlay(msgspec.Struct, frozen=True):
-    """Tables over those of the bundles, and the last change that brought another reference."""
+    """Tables over those of the bundles, and the change that brought another reference."""
 
     tables: dict[str, Any] = {}
     rebased: MonitorChange | None = None
 
     def over(self, change: MonitorChange) -> "Overlay":
-        """With one more change; of one that makes no sense nothing is taken."""
+        """After one more change, which says all that is set; of one that makes no sense nothing is taken."""
         try:
-            tables = merge(self.tables, change.monitors)
+            tables = merge({}, change.monitors)
         except SettingsError:
             return self
-        return Overlay(tables, change if change.reference is not None else self.rebased)
+        return Overlay(tables, change if change.reference is not None else None)
 
     def watch(self, models: Models, *, model: str, version: str, role: Role, digest: str) -> Watch | None:
         """A version as it is watched from now on; None where its bundle is missing."""
@@ -41,7 +41,7 @@ class Overlay(msgspec.Struct, frozen=True):
             if rebased is not None:
                 reference, baseline = rebased, self.rebased.reference.digest
         settings = settings_of(manifest, self.tables)
-        return Watch(model, version, role, watched.digest, manifest, reference, settings, baseline)
+        return Watch(model, version, role, digest, manifest, reference, settings, baseline)
 
 
 def settings_of(manifest: Manifest, tables: Mapping[str, Any]) -> MonitorSettings:

@@ -12,9 +12,10 @@ from atalaia.monitors.truth.counting import ClassifierCounting, RegressorCountin
 from atalaia.monitors.truth.errors import ErrorWatch
 from atalaia.monitors.truth.held import PaneCounts
 from atalaia.monitors.truth.labeldrift import LabelDrift
+from atalaia.monitors.truth.part import Part
 from atalaia.monitors.truth.scoring import ClassifierScoring, RegressorScoring, Scoring
-from atalaia.monitors.truth.timeline import FAR_MS, Standing, Timeline, TimelineState
-from atalaia.monitors.truth.told import Relabelled, Rows, Telling, Watch
+from atalaia.monitors.truth.timeline import Standing, TimelineState
+from atalaia.monitors.truth.told import Relabelled, Rows, Watch
 from atalaia.results import Cut, PerformanceResult
 from atalaia.statistics import coverage
 from atalaia.statistics.bins import IntArray
@@ -33,7 +34,7 @@ class PerformanceState(msgspec.Struct, frozen=True, array_like=True):
     errors: bytes
 
 
-class Performance:
+class Performance(Part[PerformanceResult]):
     """Counts rows and labels by pane, tells windows and judges them once they are mature.
 
     Parameters
@@ -44,9 +45,8 @@ class Performance:
     """
 
     def __init__(self, watch: Watch, *, prefix: bytes, probabilities: bool) -> None:
-        self.watch = watch
-        settings, labels = watch.settings.performance, watch.settings.labels
-        self.timeline = Timeline(settings, horizon_ms=labels.horizon_ms, declared_coverage=labels.coverage)
+        settings = watch.settings.performance
+        super().__init__(watch, settings, PaneCounts(prefix + b"p/"))
         self.counting: ClassifierCounting | RegressorCounting
         self.scoring: Scoring
         if watch.manifest.task == "regression":
@@ -56,31 +56,25 @@ class Performance:
             self.counting = ClassifierCounting(watch.manifest, probabilities=probabilities)
             self.scoring = ClassifierScoring(watch, self.counting.statistic)
         self._label_drift = LabelDrift(watch, self.counting.label_tests(watch.reference))
-        self.panes = PaneCounts(prefix + b"p/")
         self.errors = ErrorWatch(
             _detectors(settings.detectors, watch.manifest.task),
             prefix=prefix + b"e/",
             binary=watch.manifest.task != "regression",
             timeline=self.timeline,
         )
-        self._folds = {
+        self.folds = {
             "performance": watch.fold("performance", _rule(settings)),
             "coverage": watch.fold("coverage", AT_ONCE),
             "drift": watch.fold("drift", _rule(watch.settings.drift)),
             "error": watch.fold("drift", AT_ONCE),
         }
 
-    @property
-    def alerting(self) -> bool:
-        """Whether an alert of it is pending or fires."""
-        return any(fold.current() for fold in self._folds.values())
-
     def change(self, watch: Watch) -> None:
         """Other thresholds from now on."""
-        self.watch = self.scoring.watch = self._label_drift.watch = watch
-        self.timeline.declared_coverage = watch.settings.labels.coverage
-        self._folds["performance"].rule = _rule(watch.settings.performance)
-        self._folds["drift"].rule = _rule(watch.settings.drift)
+        super().change(watch)
+        self.scoring.watch = self._label_drift.watch = watch
+        self.folds["performance"].rule = _rule(watch.settings.performance)
+        self.folds["drift"].rule = _rule(watch.settings.drift)
 
     def arrive(self, rows: Rows) -> None:
         """Rows whose labels are unknown yet."""
@@ -99,46 +93,22 @@ class Performance:
         if self.errors:
             self.errors.record(changed, self.scoring.errors(changed.rows, changed.truth))
 
-    def tell(self, *, cut: Cut, incomplete: list[Window]) -> Telling:
-        """The windows that the batch has changed."""
-        due = self.timeline.due()
-        states: dict[Window, IntArray] = {}
-        for window in due:
-            counts = self.panes.over(window)
-            if counts is not None:
-                states[window] = counts
-                rows, labelled, _ = self.counting.labelled(self._parts(counts)[0])
-                self.timeline.tell(window, rows=rows, labelled=labelled)
-        answer = Telling([], [])
-        for window, counts in states.items():
-            standing = self.timeline.standing(window)
-            lost = any(gap.start_ms < window.end_ms and window.start_ms <= gap.end_ms for gap in incomplete)
-            result = self._result(window, counts, standing, cut, incomplete=lost)
-            answer.results.append(result)
-            answer.events.extend(self._judge(window, result, standing))
-        return answer
-
-    def settle(self, watermark_ms: int | None, join_ms: int | None) -> bool:
-        """Forget what nothing can change any more, if there is something."""
-        before_ms = self.timeline.settled_before(watermark_ms, join_ms)
-        if before_ms > -FAR_MS:
-            for fold in self._folds.values():
-                fold.settle(before_ms)
-        dropped = self.timeline.forget(watermark_ms, join_ms)
-        self.panes.drop(dropped)
+    def settle(self, watermark_ms: int | None, join_ms: int | None) -> list[int]:
+        """Forget what nothing can change any more; the panes that were dropped."""
+        dropped = super().settle(watermark_ms, join_ms)
         self.errors.forget(dropped)
-        return bool(dropped)
+        return dropped
 
     def snapshot(self) -> PerformanceState:
         """What `restore` takes, the panes aside."""
-        tracks = {name: fold.snapshot() for name, fold in self._folds.items()}
+        tracks = {name: fold.snapshot() for name, fold in self.folds.items()}
         return PerformanceState(self.timeline.snapshot(), tracks, self.errors.snapshot())
 
     def restore(self, state: PerformanceState, panes: dict[bytes, bytes]) -> None:
         """Go on from where a snapshot was taken."""
         self.timeline.restore(state.timeline)
         for name, tracks in state.tracks.items():
-            self._folds[name].restore(tracks)
+            self.folds[name].restore(tracks)
         self.panes.restore(panes)
         self.errors.restore(state.errors, panes)
 
@@ -151,6 +121,10 @@ class Performance:
         if had.any():
             delays = delays - count_delays(changed.label_ms_before[had], changed.times_ms[had])
         return np.concatenate([counts, delays])
+
+    def _labelled(self, counts: IntArray) -> tuple[int, int]:
+        rows, labelled, _ = self.counting.labelled(self._parts(counts)[0])
+        return rows, labelled
 
     def _parts(self, counts: IntArray) -> tuple[IntArray, IntArray]:
         return counts[: self.counting.length], counts[self.counting.length :]
@@ -187,14 +161,14 @@ class Performance:
         )
 
     def _judge(self, window: Window, result: PerformanceResult, standing: Standing) -> list[AlertEvent]:
-        findings: dict[str, list[Finding]] = {name: [] for name in self._folds}
+        findings: dict[str, list[Finding]] = {name: [] for name in self.folds}
         if standing.mature:
             findings["performance"] = self.scoring.findings(result)
             findings["drift"] = self._label_drift.findings(result.drift)
         if standing.final:
             findings["coverage"] = self._coverage(result, standing)
             findings["error"] = self.errors.findings(result.detectors, self.watch)
-        return [event for name, fold in self._folds.items() for event in fold.judge(window, findings[name])]
+        return [event for name, fold in self.folds.items() for event in fold.judge(window, findings[name])]
 
     def _coverage(self, result: PerformanceResult, standing: Standing) -> list[Finding]:
         settings = self.watch.settings.performance

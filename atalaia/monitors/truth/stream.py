@@ -10,12 +10,12 @@ import numpy.typing as npt
 from atalaia.monitors.rows import ObservedRows
 from atalaia.monitors.truth.cells import Cells
 from atalaia.monitors.truth.fairness import Fairness, FairnessState
+from atalaia.monitors.truth.gaps import Gaps
 from atalaia.monitors.truth.layout import IN_FAIRNESS, IN_PERFORMANCE, Layout, StructArray, concatenated
 from atalaia.monitors.truth.performance import Performance, PerformanceState
 from atalaia.monitors.truth.told import Relabelled, Rows, Telling, Watch
 from atalaia.records import Role
 from atalaia.results import Cut
-from atalaia.windows import Window
 from atalaia.windows.watermark import BoolArray, IntArray
 
 
@@ -87,7 +87,7 @@ class Stream:
     @property
     def idle(self) -> bool:
         """Whether nothing can change any more and no alert stands."""
-        return all(part.timeline.idle and not part.alerting for part in self.parts)
+        return all(part.idle for part in self.parts)
 
     def take(
         self, rows: ObservedRows, counted: BoolArray, watermark_ms: int | None
@@ -148,14 +148,14 @@ class Stream:
         for part in self.parts:
             part.timeline.advance(watermark_ms, join_ms)
 
-    def tell(self, watermark_ms: int | None, join_ms: int | None, *, cut: Cut, lost: list[Window]) -> Telling:
+    def tell(self, watermark_ms: int | None, join_ms: int | None, *, cut: Cut, gaps: Gaps) -> Telling:
         """What the batch has changed, in results and alerts."""
         if self.performance is not None and self.performance.errors.feed(watermark_ms, join_ms):
             self.touched = True
         answer = Telling([], [])
         for part in self.parts:
-            told = part.tell(cut=cut, incomplete=lost)
-            self.touched |= part.settle(watermark_ms, join_ms)
+            told = part.tell(cut=cut, gaps=gaps)
+            self.touched |= bool(part.settle(watermark_ms, join_ms))
             answer.results.extend(told.results)
             answer.events.extend(told.events)
         self.touched = self.touched or bool(answer.results)

@@ -88,11 +88,6 @@ class Timeline:
         """How long after its end neither row nor label is expected of a window."""
         return max(self.horizon_ms, self.size_ms + self.lateness_ms)
 
-    @property
-    def idle(self) -> bool:
-        """Whether no window can change any more."""
-        return not self.book.rows
-
     def panes(self, times_ms: IntArray) -> list[tuple[int, IntArray]]:
         """The panes of rows (n,), each with the places of its rows."""
         return by_pane(times_ms, self.pane_ms)

@@ -15,7 +15,7 @@ from services.gateway.access.needs import INFER, OPEN, READ, Needs
 from services.gateway.calls import Call
 from services.gateway.gateway import Gateway
 from services.gateway.grpc import inference_pb2 as messages
-from services.gateway.grpc import requests, responses
+from services.gateway.grpc import requests
 from services.gateway.grpc.calls import (
     BadCall,
     Head,
@@ -27,6 +27,7 @@ from services.gateway.grpc.calls import (
 )
 from services.gateway.grpc.http2.connection import Request
 from services.gateway.grpc.http2.listener import Answer
+from services.gateway.grpc.responses import ResponseWriter
 from services.gateway.grpc.statuses import Status
 from services.gateway.http.routes.oip import PLATFORM, find_served
 from services.gateway.inference.intake import Asked, Intake
@@ -49,6 +50,7 @@ class Service:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._writer = ResponseWriter()
         self._methods: dict[bytes, tuple[str, Needs, _Handler]] = {}
         handlers: dict[str, tuple[Needs, _Handler]] = {
             "ModelInfer": (INFER, self._infer),
@@ -111,7 +113,7 @@ class Service:
             path=call.route,
             deadline_seconds=head.timeout_seconds,
         )
-        return responses.encode(answer, asked.outputs, raw=bool(message.raw_input_contents))
+        return self._writer.write(answer, asked.outputs, raw=bool(message.raw_input_contents))
 
     async def _server_live(self, _: Call, __: Head, payload: bytes) -> bytes:
         _parse(messages.ServerLiveRequest, payload)

@@ -65,7 +65,7 @@ def states(at: httpx.Client, body: dict[str, bool] | None = None) -> dict[str, s
 def test_versions_are_listed_with_and_without_a_body(at: httpx.Client) -> None:
     assert states(at) == states(at, {"ready": True}) == {"1": "READY", "2": "READY"}
     assert at.post("/v2/repository/index").json() == at.post("/v2/repository/index", json={}).json()
-    assert at.get("/v2").json()["extensions"] == ["model_repository"]
+    assert "model_repository" in at.get("/v2").json()["extensions"]
 
 
 def test_what_is_unloaded_answers_nobody_until_it_is_loaded_again(at: httpx.Client) -> None:

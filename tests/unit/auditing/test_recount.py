@@ -1,18 +1,20 @@
 """The audit finds whatever is not what the log says, and says of what it cannot tell any more why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from atalaia.alerts import AlertEvent
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.promised import reached
 from atalaia.auditing.published import Published, latest, order, read_result
 from atalaia.auditing.recount import Checked, Recount
+from atalaia.monitors.configuration import monitor_settings
 from atalaia.monitors.units import Models
-from atalaia.records import Observation
+from atalaia.records import MonitorChange, Observation
 from atalaia.topics import DRIFT, FAIRNESS, PERFORMANCE
 from tests.unit.monitors.drift_log import HOUR, Bundles, Reader, make_watched, reach, section
 from tests.unit.monitors.drift_log import message as drift_message
@@ -26,6 +28,8 @@ SETTINGS = {"minimum_window_rows": 50, "minimum_reference_rows": 100, "earlier":
 class Case:
     """A log, what was published of it, and what recounts it."""
 
+    events: Sequence[AlertEvent] = ()
+
     def __init__(
         self, log: list[Observation], results: list[Published], models: Models, labels: LabelLog
     ) -> None:
@@ -33,8 +37,8 @@ class Case:
 
     def audit(self, results: list[Published] | None = None, **more: Any) -> list[Checked]:
         cuts = [order(one) for one in self.results]
-        positions = reached({"all": cuts})["all"]
-        told_by = {one.place.monitor: positions for one in self.results}
+        positions = reached({"all": cuts}).get("all")
+        told_by = {} if positions is None else {one.place.monitor: positions for one in self.results}
         given = list(latest(self.results if results is None else results).values())
         recount = Recount(given, models=self.models, labels=self.labels, **{"reached": told_by, **more})
         for offset, observation in enumerate(self.log):
@@ -61,7 +65,9 @@ def drift_case() -> Case:
     for observation in log:
         reader.take(observation)
     results = [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
-    return Case(log, results, reader.bundles, LabelLog())
+    case = Case(log, results, reader.bundles, LabelLog())
+    case.events = reader.events
+    return case
 
 
 def truth_case() -> Case:
@@ -185,6 +191,18 @@ def test_a_figure_of_truth_that_is_not_what_rows_and_labels_say_is_named(
     assert {one.place.monitor for one in checked if one.mismatches} == {monitor}
 
 
+def test_an_alert_that_does_not_follow_from_what_has_drifted_is_named() -> None:
+    case = drift_case()
+    told_all: dict[str, Any] = {"reached": {DRIFT.name: (len(case.log), -1)}}
+    firing = {event.fingerprint: event for event in case.events}
+    assert not found(case.audit(alerts=firing, **told_all))
+    assert found(case.audit(alerts={}, **told_all)) == ["alert"]
+    over = {name: msgspec.structs.replace(event, status="resolved") for name, event in firing.items()}
+    assert found(case.audit(alerts=over, **told_all)) == ["alert"]
+    lapsed = {name: msgspec.structs.replace(event, reason="lapsed") for name, event in over.items()}
+    assert not found(case.audit(alerts=lapsed, **told_all))
+
+
 @pytest.mark.parametrize("make", [drift_case, truth_case])
 def test_a_window_that_has_no_result_is_named(make: Callable[[], Case]) -> None:
     case = make()
@@ -258,8 +276,41 @@ def test_windows_whose_evidence_is_gone_are_unverifiable_and_no_difference() -> 
     beyond = case.audit(case.changed(lambda body: body["cut"].update(observations=999)))
     assert "lies beyond the end" in str(beyond[-1].reason)
     truth = truth_case()
-    labels = truth.audit(labels_begin_ms=START + MINUTE)
+    labels = truth.audit(labels_begin_ms=START - 2 * MINUTE)
     assert {one.reason for one in labels if one.reason} == {
         "labels that may have been of its rows have expired"
     }
     assert not found(labels)
+    # Labels come three minutes after their rows at most: windows from then on have all of theirs.
+    assert {one.place.window.start_ms for one in labels if one.reason is None} == {
+        START + MINUTE,
+        START + 2 * MINUTE,
+        START + 3 * MINUTE,
+    }
+
+
+def test_windows_are_recounted_under_what_was_set_last_and_nothing_from_before() -> None:
+    bundles, labels = truth_log.Bundles.of(manifest_of()), LabelLog()
+    worker = Worker(bundles)
+    tables = [{"performance": {"maximum_drop": 0.2}}, {"fairness": {"difference": 0.2}}]
+    changes = [MonitorChange("m", table, "2026-01-01T00:00:00Z") for table in tables]
+    log = [
+        seen(START, Row("a", START)),
+        seen(START, changes=changes[:1]),
+        seen(START, changes=changes[1:]),
+        seen(START + MINUTE, Row("b", START + 1)),
+        seen(START + 20 * MINUTE),
+        seen(START + 25 * MINUTE),
+    ]
+    for observation in log:
+        worker.say([observation])
+    results = [
+        read_result(entry.topic.name, entry.value)
+        for entry in worker.published
+        if entry.topic in (PERFORMANCE, FAIRNESS)
+    ]
+    last = monitor_settings(truth_log.TABLES, [tables[-1]])
+    assert {one.result.configuration for one in results} == {last.digest}
+    checked = Case(log, results, bundles, labels).audit()
+    assert checked
+    assert not [one for one in checked if one.reason or one.mismatches]

@@ -73,7 +73,7 @@ def make_watched(
     context: Sequence[ContextColumn] = (),
     drift: Mapping[str, Any] | None = None,
     trained_on: bool = False,
-    abstained: float = 0.01,
+    abstained: float = 0.0,
 ) -> Watched:
     """A classifier of two classes on normal features ``a`` and ``b``, unless others are given."""
     random = np.random.default_rng(seed)

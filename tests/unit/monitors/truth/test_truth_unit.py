@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from atalaia.monitors.configuration import monitor_settings
 from atalaia.monitors.units import PartitionMonitor
@@ -226,3 +227,32 @@ def test_other_tasks(task: str) -> None:
 def test_it_is_a_monitor_of_a_partition() -> None:
     monitor: PartitionMonitor = Worker(Bundles.of(manifest_of())).monitor
     assert monitor.topics == (OBSERVATIONS, LABELS)
+
+
+def test_metrics_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(7)
+    score = rng.random(600).astype(np.float32)
+    label = (rng.random(600) < score).astype(np.int64)
+    given = [
+        Row(f"{place}", START + place, int(score[place] >= 0.5), float(score[place])) for place in range(600)
+    ]
+    worker = Worker(Bundles.of(manifest_of()))
+    truths = [told(row.id, ("no", "yes")[label[place]], START) for place, row in enumerate(given)]
+    worker.say([seen(END, *given)], [*truths, clock(END)])
+    found, said = one(worker).metrics, (score >= 0.5).astype(np.int64)
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(label, said, average="macro")
+    expected = {
+        "accuracy": metrics.accuracy_score(label, said),
+        "balanced_accuracy": metrics.balanced_accuracy_score(label, said),
+        "matthews_corrcoef": metrics.matthews_corrcoef(label, said),
+        "precision_macro": precision,
+        "recall_macro": recall,
+        "f1_macro": f1,
+        "log_loss": metrics.log_loss(label, score.astype(np.float64)),
+        "brier_score_loss": metrics.brier_score_loss(label, score.astype(np.float64)),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    area, bound = found["roc_auc"], found["roc_auc_bound"]
+    assert area is not None
+    assert bound is not None
+    assert abs(area - metrics.roc_auc_score(label, score)) <= bound + 1e-12
