@@ -51,19 +51,18 @@ class Stub:
     def call(
         self, method: str, request: Message, kind: type[Kind], *, seconds: float = 20, metadata: Metadata = ()
     ) -> Kind:
-        call = self.channel.unary_unary(
+        call: Callable[..., Kind] = self.channel.unary_unary(
             f"/{SERVICE}/{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=kind.FromString,
         )
-        answer = call(request, timeout=seconds, metadata=metadata)
-        assert isinstance(answer, kind)
-        return answer
+        return call(request, timeout=seconds, metadata=metadata)
 
     def send(self, method: str, payload: bytes, **more: Any) -> Any:
         """The answer to bytes, as bytes."""
         as_it_is: Callable[[bytes], bytes] = bytes
-        call = self.channel.unary_unary(f"/{SERVICE}/{method}", as_it_is, as_it_is)
+        path = f"/{SERVICE}/{method}"
+        call: Callable[..., bytes] = self.channel.unary_unary(path, as_it_is, as_it_is)
         return call(payload, timeout=20, **more)
 
     def infer(self, request: pb.ModelInferRequest, **more: Any) -> pb.ModelInferResponse:
