@@ -52,6 +52,7 @@ LIMITS: Mapping[str, tuple[Limit, ...]] = {
         Limit("p50 at 1 connection", "beside.ours_p50_ms_at_1", "at most", 2.0, "ms"),
         Limit("requests a second at 64 connections, of MLServer's", "ratio", "at least", 1.5),
     ),
+    "grpc": (Limit("calls a second, 64 on one connection, of 64 over HTTP", "ratio", "at least", 1.3),),
     "kept": (
         Limit("asynchronous requests a second, of a route that does nothing", "ratio", "at least", 0.5),
         Limit("requests with a key, of those without", "beside.keyed_ratio", "at least", 0.7),

@@ -19,6 +19,7 @@ from confluent_kafka import TopicPartition
 from atalaia.bundles.folder import Bundle
 from atalaia.inference.rows import FloatArray
 from atalaia.runtime.machine import Machine
+from atalaia.runtime.ports import free_port
 from atalaia.runtime.probes import answers_http
 from atalaia.settings import Settings, load
 from atalaia.stream.admin import create_topics
@@ -38,15 +39,20 @@ def tell(line: str) -> None:
 
 
 @contextmanager
-def machine(services: Sequence[str] = (), *, scorers: int = 1, gateways: int = 1) -> Iterator[Machine]:
-    """Kafka and Redis on free ports in a folder of their own, topics and the benchmark's model in place."""
+def machine(
+    services: Sequence[str] = (), *, scorers: int = 1, gateways: int = 1, grpc: bool = False
+) -> Iterator[Machine]:
+    """Kafka and Redis on free ports in a folder of their own, topics and the benchmark's model in place.
+
+    ``grpc`` also has the gateway listen for gRPC, on a free port that its settings name.
+    """
     with tempfile.TemporaryDirectory(prefix="atalaia-bench-") as folder:
         bundle = Path(folder) / _BUNDLE
         bundles.make_bundle(bundle)
         settings = load(
             kafka={"port": 0, "controller_port": 0},
             redis={"port": 0},
-            gateway={"port": 0, "processes": gateways},
+            gateway={"port": 0, "processes": gateways, "grpc_port": free_port() if grpc else 0},
             scorer={"metrics_port": 0},
         )
 

@@ -1,1 +1,1 @@
-"""The main job, shown: rows over HTTP and Kafka, a scorer killed on the way, and a count of every answer."""
+"""The story told by ``atalaia demo``: every row answered, every change found, every number counted again."""

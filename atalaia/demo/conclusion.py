@@ -1,6 +1,5 @@
-"""The end of the demo: everything is read back and counted, and the figures are summed up."""
+"""The end of the first act: everything is read back and counted."""
 
-import time
 from typing import Any
 
 from atalaia.demo import tally
@@ -58,42 +57,6 @@ def count_all(stage: Stage) -> None:
         f"Without an answer: [bold]{lost}[/]. With two: [bold]{len(result.repeated)}[/]. "
         f"{len(told):,} answers over HTTP compared with the topic: {len(others)} differ."
     )
-
-
-def sum_up(stage: Stage) -> dict[str, Any]:
-    """The summary, on the screen and for programs."""
-    seconds = round(time.monotonic() - stage.began, 1)
-    stage.figures["seconds"] = seconds
-    resumed = _resumed(stage.figures["failover"])
-    total, http = stage.figures["total"], stage.figures["http"]
-    kafka = stage.figures["kafka"]
-    stage.tell.summary(
-        [
-            ("rows", f"{total['rows']:,} in {total['requests']:,} requests"),
-            ("answered", f"{total['answered_rows']:,} rows"),
-            ("abstained", f"{total['abstained_rows']:,} rows, too far from what the model knows"),
-            ("refused over HTTP", f"{total['refused_over_http']} requests, one of each kind"),
-            ("dead letters", f"{total['dead_letters']}"),
-            ("over HTTP", f"p50 {http['p50_ms']:.1f} ms, p99 {http['p99_ms']:.1f} ms (1 connection)"),
-            ("through Kafka", f"{kafka['rows_per_second']:,} rows/s, a request each"),
-            (
-                "from the kill to the first prediction",
-                resumed,
-            ),
-            ("lost", f"{total['lost']}"),
-            ("answered twice", f"{total['answered_twice']}"),
-        ]
-    )
-    return {
-        "held": not stage.checks.failed,
-        **stage.figures,
-        "checks": [check._asdict() for check in stage.checks],
-    }
-
-
-def _resumed(failover: dict[str, Any]) -> str:
-    first, all_partitions = failover["first_prediction_seconds"], failover["all_partitions_seconds"]
-    return f"{first:.2f} s, on every partition {all_partitions:.1f} s"
 
 
 def _position(headers: dict[str, Any]) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """What every step of the demo stands on."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,11 +50,10 @@ class Stage:
     starts: Starts
     run: str
     tell: Teller
-    checks: Checks = field(default_factory=Checks)
+    checks: Checks
     answers: list[Answer] = field(default_factory=list)
     refused: int = 0
     figures: dict[str, Any] = field(default_factory=dict)
-    began: float = field(default_factory=time.monotonic)
 
     @property
     def kafka(self) -> KafkaSettings:

@@ -1,32 +1,36 @@
-"""The demo from the first headline to the last: models made, a machine started, and the steps in order."""
+"""The demo from the first headline to the last: models made, a machine started, and the acts in order."""
 
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import recipes
 from atalaia.bundles.folder import Bundle
-from atalaia.demo import steps, wines
-from atalaia.demo.conclusion import count_all, sum_up
-from atalaia.demo.failover import kill_a_scorer
-from atalaia.demo.log import Watcher, Writer, delete_topics
-from atalaia.demo.stage import Stage, Starts
+from atalaia.demo.audited import audit_all
+from atalaia.demo.checks import Checks
+from atalaia.demo.log import delete_topics
+from atalaia.demo.plan import DAY_MS, Plan
+from atalaia.demo.posting import send_once
+from atalaia.demo.refusals import describe
+from atalaia.demo.rows import tell_rows
+from atalaia.demo.script import Act, Script
 from atalaia.demo.telling import Teller
-from atalaia.demo.traffic import Traffic
-from atalaia.demo.tries import Try
+from atalaia.demo.tries import Try, watching_tries
+from atalaia.demo.watching import MODEL, Watching
+from atalaia.demo.wines import MODEL as WINE
+from atalaia.demo.wines import Tasting
 from atalaia.errors import BundleError
 from atalaia.runtime.machine import Machine
+from atalaia.runtime.services import KNOWN
 from atalaia.settings import Settings
 from atalaia.stream.admin import create_topics
 from atalaia.stream.deploy import deploy
+from recipes.wine import Wines
 
 SCORERS = 2
-HTTP_SHARE, FAILOVER_SHARE = 0.25, 0.25
-"""Of all rows; the rest, the larger part, is written straight to Kafka at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Told:
 
     figures: dict[str, Any]
     held: bool
-    tries: list[Try]
+    tries: list[Try] = field(default_factory=list)
 
 
 class Story:
@@ -43,33 +47,36 @@ class Story:
 
     Parameters
     ----------
-    settings : as the demo is to run with; wine joins in where they name data
+    settings : as the demo is to run with; real panels and wines take part where they name data
     folder : of the machine's state, and of the bundles made
-    rows : how many of the default model's rows to send
     clears_topics : whether the topics are this run's own, on a Kafka that outlives it
     """
 
     def __init__(
-        self, settings: Settings, folder: Path, *, rows: int, tell: Teller, clears_topics: bool = False
+        self, settings: Settings, folder: Path, script: Script, *, tell: Teller, clears_topics: bool = False
     ) -> None:
         self._clears_topics = clears_topics
         self._settings = settings
         self._folder = folder
-        self._rows = rows
+        self._script = script
         self._tell = tell
         self._began = time.monotonic()
         self._bundles: dict[str, Bundle] = {}
+        self._checks = Checks()
+        self._figures: dict[str, Any] = {}
+        self._tries: list[Try] = []
 
     @contextmanager
     def machine(self) -> Iterator[Machine]:
         """Make the models and start everything; leaving it stops everything."""
         self._make_models()
         self._tell.step("A machine")
-        with self._tell.waiting("Starting Kafka, Redis, a gateway and two scorers ...") as update:
+        with self._tell.waiting("Starting Kafka, Redis and all services ...") as update:
             began = time.monotonic()
             machine = Machine(
                 self._settings,
                 self._folder,
+                services=KNOWN,
                 scorers=SCORERS,
                 prepare=self._prepare,
                 progress=lambda jar: update(f"Fetching Kafka with Maven, once: {jar}"),
@@ -83,8 +90,8 @@ class Story:
         try:
             given = "the Kafka given" if self._settings.kafka.bootstrap_servers else "a real Apache Kafka"
             self._tell.say(
-                f"{given[0].upper()}{given[1:]}, Redis, one gateway and {SCORERS} scorers: ready after "
-                f"[bold]{seconds:.1f} s[/]."
+                f"{given[0].upper()}{given[1:]}, Redis, a gateway, {SCORERS} scorers, and the monitors: "
+                f"drift, fairness, alerts. Ready after [bold]{seconds:.1f} s[/]."
             )
             yield machine
         finally:
@@ -93,52 +100,89 @@ class Story:
                 delete_topics(machine.settings.kafka)
 
     def tell(self, machine: Machine) -> Told:
-        """The steps, in order, and what was found."""
-        rows, run = self._rows, secrets.token_hex(4)
-        kafka, url = machine.settings.kafka, machine.addresses.gateway or ""
-        over_http, around_kill = int(rows * HTTP_SHARE), int(rows * FAILOVER_SHARE)
-        starts = Starts.now(kafka)
-        with Watcher(kafka, starts.predictions) as watcher:
-            stage = Stage(
-                machine=machine,
-                url=url,
-                traffic=Traffic(rows, run),
-                watcher=watcher,
-                writer=Writer(kafka),
-                starts=starts,
-                run=run,
-                tell=self._tell,
-                began=self._began,
+        """The acts, in order, and what was found."""
+        if Act.ROWS in self._script.acts:
+            self._tell.act("Rows: what is accepted is answered, exactly once")
+            figures, tries = tell_rows(
+                machine, self._bundles[MODEL].folder, self._script.rows, self._tell, self._checks
             )
-            self._tell.step("Rows over HTTP")
-            steps.post_rows(stage, over_http)
-            self._tell.step("Rows straight to Kafka")
-            steps.write_rows(stage, rows - over_http - around_kill)
-            self._tell.step("A scorer is killed")
-            kill_a_scorer(stage, around_kill)
-            if "wine" in self._bundles and self._settings.data_dir is not None:
-                self._tell.step("The second model")
-                wines.ask_for_wines(stage, self._bundles["wine"], self._settings.data_dir)
-            self._tell.step("Refused, one of each kind")
-            steps.refuse(stage, self._bundles["bmp"].folder)
-            tries = steps.try_by_hand(stage)
-            self._tell.step("The count")
-            count_all(stage)
-            figures = sum_up(stage)
-        self._tell.verdict(stage.checks)
-        addresses = {"gateway": url, "bootstrap_servers": kafka.bootstrap_servers}
-        return Told({**addresses, **figures}, not stage.checks.failed, tries)
+            self._figures |= figures
+            self._tries += tries
+        if Act.WATCHING in self._script.acts:
+            self._tell.act("Watching: the monitors read the same stream")
+            self._watch(machine)
+        if Act.WINE in self._script.acts:
+            self._tell.act("Wine: the experiments of the thesis")
+            self._taste(machine)
+        self._tell.act("All of it, once more")
+        self._tell.step("The audit")
+        self._figures["audit"] = audit_all(machine.settings.kafka, self._tell, self._checks)
+        return self._end(machine)
+
+    def _watch(self, machine: Machine) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        plan = Plan.until(now_ms, rows_an_hour=self._script.rows_an_hour)
+        watching = Watching(machine.settings, plan, self._tell, self._checks, self._script.day_seconds)
+        self._tell.step("Nine days of panels")
+        replayed = watching.replay(self._folder)
+        for title, part in (
+            ("Nothing changes", watching.tell_calm),
+            ("The truth comes a day late", watching.tell_truth),
+            ("The laboratory changes", watching.tell_drift),
+            ("One sex's samples are contaminated more often", watching.tell_fairness),
+            ("All is as before", watching.tell_endings),
+        ):
+            self._tell.step(title)
+            part(replayed)
+        if self._script.report is not None:
+            replayed.write_report(self._script.report)
+            self._tell.say(f"With pictures: [bold]{self._script.report}[/], a page to open in a browser.")
+        self._figures["watching"] = watching.figures
+        for line in watching_tries(MODEL):
+            answer = send_once(machine.addresses.gateway or "", line.post)
+            self._checks.expect(
+                f"curl {line.path} ({line.shows})", answer.status == line.status, describe(answer)
+            )
+            self._tries.append(line)
+
+    def _taste(self, machine: Machine) -> None:
+        self._tell.step("Known wines, stronger wines")
+        data_dir = self._settings.data_dir
+        if data_dir is None:
+            self._tell.say("Left out: it needs the data; set ATALAIA_DATA_DIR to its folder.")
+            return
+        yesterday_ms = (time.time_ns() // 1_000_000 // DAY_MS - 1) * DAY_MS
+        tasting = Tasting(machine.settings, self._bundles[WINE], yesterday_ms, self._tell, self._checks)
+        tasting.run(Wines.read(data_dir), self._folder)
+        self._figures["wine"] = tasting.figures
+
+    def _end(self, machine: Machine) -> Told:
+        checks = self._checks
+        seconds = round(time.monotonic() - self._began, 1)
+        self._tell.verdict(checks)
+        self._tell.say(f"{seconds:.0f} s from the first model to here.")
+        figures = {
+            "gateway": machine.addresses.gateway,
+            "bootstrap_servers": machine.settings.kafka.bootstrap_servers,
+            "held": not checks.failed,
+            **self._figures,
+            "seconds": seconds,
+            "checks": [check._asdict() for check in checks],
+        }
+        return Told(figures, not checks.failed, self._tries)
 
     def _make_models(self) -> None:
-        self._tell.step("A model" if self._settings.data_dir is None else "Two models")
-        bmp, seconds = self._bundle("bmp")
+        acts, data_dir = self._script.acts, self._settings.data_dir
+        with_wine = Act.WINE in acts and data_dir is not None
+        self._tell.step("Two models" if with_wine else "A model")
+        bmp, seconds = self._bundle(MODEL)
         self._tell.say(
             "[bold]bmp[/]: was a blood sample contaminated with intravenous fluid? "
-            f"{len(bmp.manifest.features)} numbers in, simulated, no download; {_made(seconds)}. Rows "
-            f"beyond a squared distance of {bmp.reference.applicability.cutoff:.0f} it does not answer."
+            f"{len(bmp.manifest.features)} numbers in, {_made(seconds)}. "
+            f"Panels: {bmp.manifest.made['data']}."
         )
-        if self._settings.data_dir is not None:
-            wine, seconds = self._bundle("wine")
+        if with_wine:
+            wine, seconds = self._bundle(WINE)
             self._tell.say(
                 f"[bold]wine[/]: a taster's mark from {len(wine.manifest.features)} measurements, "
                 f"UCI wine quality; {_made(seconds)}."

@@ -1,6 +1,6 @@
 """What the demo puts on the screen: headlines, short sentences, bars, tables."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -24,6 +24,10 @@ class Teller:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._steps = 0
+
+    def act(self, title: str) -> None:
+        """Begin a part of the story, of several steps."""
+        self.console.print(f"\n[bold magenta]{title}[/]", highlight=False)
 
     def step(self, title: str) -> None:
         """Begin a step."""
@@ -81,14 +85,14 @@ class Teller:
             table.add_row()
         self._table(table)
 
-    def summary(self, lines: Iterable[tuple[str, str]]) -> None:
-        """Figures of the whole run."""
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Figures in columns; no headings where there are none."""
         table = _plain_table()
-        for name, figure in lines:
-            table.add_row(name, f"[bold]{escape(figure)}[/]")
-        self.console.print()
+        if heads:
+            table.add_row(*(f"[dim]{head}[/]" for head in heads))
+        for row in rows:
+            table.add_row(*row)
         self._table(table)
-        self.console.print()
 
     def verdict(self, checks: Iterable[Check]) -> None:
         """Whether all that was claimed held, else what differed."""

@@ -63,6 +63,16 @@ def tries(model: str) -> list[Try]:
     ]
 
 
+def watching_tries(model: str) -> list[Try]:
+    """What the monitors say, for whoever asks."""
+    monitors = f"/v2/models/{model}/monitors"
+    return [
+        Try("drift of the last window", f"{monitors}/drift?window=latest"),
+        Try("fairness of the last window", f"{monitors}/fairness?window=latest"),
+        Try("alerts", "/alerts"),
+    ]
+
+
 def _panel(**changed: float) -> tuple[str, ...]:
     text = orjson.dumps(_short({**TYPICAL, **changed})).decode()
     return _folded(text)

@@ -59,6 +59,7 @@ class Gateway:
         self._windows, self._alerts = WindowIndex(), AlertBook()
         self.follower = Follower(settings.kafka, self._windows, self._alerts)
         self.draining = False
+        self.listening = True
         self.kafka = settings.kafka
         self._kafka = settings.kafka.bootstrap_servers
         self._catalog: Catalog[Served] = Catalog(settings.kafka, Served)
@@ -105,6 +106,13 @@ class Gateway:
         self.view()
         if not self.exchange.up:
             raise Starting(f"Kafka at {self._kafka} does not answer")
+        if not self.listening:
+            raise Starting("this process does not listen at the shared port yet")
+
+    @property
+    def able(self) -> bool:
+        """Whether requests could be answered, wherever they come in."""
+        return self._catalog_read.is_set() and self.exchange.up
 
     def view(self) -> View[Served]:
         """What is deployed now.

@@ -15,7 +15,7 @@ from services.gateway.gateway import Gateway
 from services.gateway.http.app import create_app
 from services.gateway.http.server import configure, serve
 from services.gateway.http.shortcut import Shortcut
-from services.gateway.http.sockets import listen
+from services.gateway.http.sockets import bind
 from services.gateway.requestlog import RequestLog
 
 _log = structlog.get_logger()
@@ -30,7 +30,7 @@ def run(settings: Settings) -> int:
         return 2
     own = settings.gateway
     try:
-        sockets = listen(own)
+        sockets = bind(own)
     except OSError as error:
         _log.error("gateway cannot listen", host=own.host, port=own.port, reason=str(error))
         return 1

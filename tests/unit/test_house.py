@@ -14,7 +14,7 @@ from atalaia.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-CODE = ("atalaia", "bench", "recipes", "services")
+CODE = ("atalaia", "bench", "loadtest", "recipes", "services")
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 _MACHINE_PATH = re.compile(r"(?<![\w.~}])/(?:work|home|root|Users|opt)/\w")
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from atalaia.monitors.columns import Rows
 from atalaia.monitors.counted import CountedPanes, PaneChanges
+from atalaia.monitors.drift.held import StreamPanes
 from atalaia.monitors.drift.plan import Plan
-from atalaia.monitors.drift.telling import Closed, StreamPanes, Telling, TellingState
+from atalaia.monitors.drift.telling import Closed, Telling, TellingState
 from atalaia.monitors.drift.watching import APPLICABILITY, SCORE
 from atalaia.monitors.feeding import DetectorFeed, FeedState, RowsToFeed
 from atalaia.monitors.rows import ObservedRows

@@ -1,13 +1,14 @@
 """What is told of the windows of a stream: results, and alerts where drift lasts."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from atalaia.alerts import AlertEvent, AlertFold, Finding, Rule, TrackState, rfc3339
-from atalaia.monitors.counted import CountedPanes
+from atalaia.alerts import rfc3339
+from atalaia.monitors.drift.alerting import AlertsState, StreamAlerts
+from atalaia.monitors.drift.held import StreamPanes
 from atalaia.monitors.drift.judging import (
     Counted,
     columns_against_earlier,
@@ -20,7 +21,6 @@ from atalaia.monitors.publications import publish_event, publish_result
 from atalaia.monitors.units import Publication
 from atalaia.monitors.verdicts import (
     FoldState,
-    Hit,
     JudgedWindows,
     Judgement,
     Standing,
@@ -28,10 +28,9 @@ from atalaia.monitors.verdicts import (
     columns_of,
 )
 from atalaia.results import Cut, DetectorResult, DriftColumn, DriftResult, JudgedRun, ResultWindow
-from atalaia.statistics.bins import IntArray
 from atalaia.statistics.verdict import Verdict
 from atalaia.topics import DRIFT
-from atalaia.windows import Window, WindowBook, panes_of
+from atalaia.windows import Window
 from atalaia.windows.definitions import in_time
 
 
@@ -65,37 +64,7 @@ class TellingState(msgspec.Struct, frozen=True, array_like=True):
     told: list[Told]
     former: list[tuple[int, int, int]]
     fold: FoldState
-    alerts: dict[str, TrackState]
-    detector_alerts: dict[str, TrackState]
-
-
-class StreamPanes:
-    """The panes of a stream: which there are, their rows and their counts."""
-
-    def __init__(self, book: WindowBook, counted: CountedPanes) -> None:
-        self._book, self._counted = book, counted
-
-    def within(self, window: Window) -> list[int]:
-        """The panes of a window that hold rows, in order of time."""
-        rows, pane_ms = self._book.rows, self._book.definition.pane_ms
-        if (window.end_ms - window.start_ms) // pane_ms <= len(rows):
-            return [pane for pane in panes_of(window, pane_ms) if pane in rows]
-        return sorted(pane for pane in rows if window.contains(pane))
-
-    def rows(self, window: Window) -> int:
-        """How many rows a window holds."""
-        return sum(self._book.rows[pane] for pane in self.within(window))
-
-    def total(self, windows: Iterable[Window]) -> IntArray:
-        """The counts of some windows together."""
-        return self._counted.total(pane for window in windows for pane in self.within(window))
-
-    def each(self, window: Window) -> Iterator[tuple[int, IntArray]]:
-        """The counts of each pane of a window, in order of time."""
-        for pane in self.within(window):
-            counts = self._counted.read(pane)
-            if counts is not None:
-                yield pane, counts
+    alerts: AlertsState
 
 
 class Telling:
@@ -113,11 +82,7 @@ class Telling:
         self._told: dict[Window, Told] = {}
         self._former: dict[Window, int] = {}
         self.fold = VerdictFold(plan.drift)
-        key = plan.key
-        self._alerts = AlertFold(model=key.model, version=key.version, monitor="drift", rule=_rule(plan))
-        self._detector_alerts = AlertFold(
-            model=key.model, version=key.version, monitor="drift", rule=_rule(plan)
-        )
+        self._alerts = StreamAlerts(plan)
         self.plan = plan
         self._counted: dict[Window, Counted] = {}
 
@@ -125,7 +90,7 @@ class Telling:
         """Other thresholds hold from now on."""
         self.plan = plan
         self.fold.set_rules(plan.drift)
-        self._alerts.rule = self._detector_alerts.rule = _rule(plan)
+        self._alerts.replan(plan)
 
     def follow(self, former: "Telling") -> None:
         """Take the place of a stream that was watched differently: revisions count on, alerts stand."""
@@ -133,9 +98,7 @@ class Telling:
         self._former = {Window(*entry[:2]): entry[2] for entry in state.former}
         self._former |= {told.window: told.revision for told in state.told}
         self._alerts.restore(state.alerts)
-        self._detector_alerts.restore(state.detector_alerts)
         self._alerts.restart()
-        self._detector_alerts.restart()
 
     def tell(self, closed: Mapping[Window, Closed], cut: Cut) -> list[Publication]:
         """What to publish of windows that closed or changed since the last time, and what follows of it."""
@@ -151,7 +114,8 @@ class Telling:
             if told is not None:
                 self._told[window] = told
                 publications.append(publish_result(DRIFT, self._result(told, standing, cut)))
-        events = [*self._alert(runs), *self._alert_detectors(final)]
+        drifted = {window: self.fold.standing(window).drifted for window in runs}
+        events = self._alerts.tell(runs, drifted, final, self._found())
         self._counted.clear()
         return publications + [publish_event(event) for event in events]
 
@@ -162,7 +126,6 @@ class Telling:
         if settled_ms is None:
             return
         self._alerts.settle(settled_ms)
-        self._detector_alerts.settle(settled_ms)
         gone = [window for window in self._told if window.end_ms <= settled_ms and frozen(window)]
         for window in gone:
             del self._told[window]
@@ -170,15 +133,12 @@ class Telling:
 
     def end(self) -> list[Publication]:
         """Nothing will come any more."""
-        return [
-            publish_event(event) for fold in (self._alerts, self._detector_alerts) for event in fold.end()
-        ]
+        return [publish_event(event) for event in self._alerts.end()]
 
     def snapshot(self) -> TellingState:
         """What `restore` takes."""
-        alerts = self._alerts.snapshot(), self._detector_alerts.snapshot()
         former = [(*window, revision) for window, revision in self._former.items()]
-        return TellingState(list(self._told.values()), former, self.fold.snapshot(), *alerts)
+        return TellingState(list(self._told.values()), former, self.fold.snapshot(), self._alerts.snapshot())
 
     def restore(self, state: TellingState) -> None:
         """Go on from where a snapshot was taken."""
@@ -186,7 +146,6 @@ class Telling:
         self._former = {Window(*entry[:2]): entry[2] for entry in state.former}
         self.fold.restore(state.fold)
         self._alerts.restore(state.alerts)
-        self._detector_alerts.restore(state.detector_alerts)
 
     def _put(self, window: Window) -> None:
         settled_ms = self.fold.settled_ms
@@ -194,7 +153,6 @@ class Telling:
             # Another replay tells of times that were judged for good: its windows are judged from here on.
             self.fold.restart()
             self._alerts.restart()
-            self._detector_alerts.restart()
         self.fold.put(window, self._panes.rows(window))
 
     def _affected(
@@ -289,55 +247,6 @@ class Telling:
             if window.contains(found.at_ms)
         ]
 
-    def _alert(self, runs: Mapping[Window, JudgedWindows | None]) -> list[AlertEvent]:
-        findings: dict[Window, list[Finding]] = {}
-        for window, run in runs.items():
-            findings[window] = []
-            if run is None or run.judgement.why is not None:
-                continue
-            drifted = self.fold.standing(window).drifted
-            evidence = {
-                "n": run.n,
-                "columns": [_evidence(hit) for hit in run.judgement.hits],
-                "drifted": sorted(drifted),
-            }
-            findings[window].append(
-                Finding(
-                    self.plan.key.subject,
-                    hit=bool(run.judgement.hits),
-                    evidence=evidence,
-                    clear=not drifted,
-                    fires=bool(drifted),
-                    since_ms=min(drifted.values(), default=None),
-                )
-            )
-        return self._alerts.judge_all(findings)
-
-    def _alert_detectors(self, windows: Sequence[Window]) -> list[AlertEvent]:
-        alerting = [place for place, detector in enumerate(self.plan.detectors) if detector.alerts]
-        if not alerting:
-            return []
-        return self._detector_alerts.judge_all(
-            {window: [self._detector_finding(window, place) for place in alerting] for window in windows}
-        )
-
-    def _detector_finding(self, window: Window, place: int) -> Finding:
-        detector = self.plan.detectors[place]
-        found = [one for one in self._found() if one.place == place and window.contains(one.at_ms)]
-        return Finding(
-            f"detector/{detector.column}/{detector.detector}",
-            hit=bool(found),
-            evidence={
-                "changes": [{"at": rfc3339(one.at_ms), "since": rfc3339(one.since_ms)} for one in found]
-            },
-            fires=bool(found),
-            since_ms=min((one.since_ms for one in found), default=None),
-        )
-
-
-def _rule(plan: Plan) -> Rule:
-    return Rule(hits=plan.drift.hits, of=plan.drift.among, clear=1)
-
 
 def _named(window: Window) -> ResultWindow:
     return ResultWindow(rfc3339(window.start_ms), rfc3339(window.end_ms))
@@ -350,12 +259,6 @@ def _judged(run: JudgedWindows) -> JudgedRun:
         hits=columns_of(run.judgement.hits),
         why=run.judgement.why,
     )
-
-
-def _evidence(hit: Hit) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.to_builtins(hit)
-    since_ms = told.pop("since_ms", None)
-    return told if since_ms is None else {**told, "since": rfc3339(since_ms)}
 
 
 def _mark(standing: Standing) -> str:

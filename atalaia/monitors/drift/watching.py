@@ -53,11 +53,6 @@ def watch(
     return WatchedColumns(columns)
 
 
-def readers(watched: Watched) -> dict[str, Reader]:
-    """How every column of a primary is read, by name."""
-    return {candidate.name: candidate.read for candidate in _candidates(watched, "primary")}
-
-
 def reference_rows(watched: Watched, columns: WatchedColumns, stream: StreamReference | None) -> int:
     """Rows of the smallest reference that the columns are held against."""
     if stream is None:

@@ -1,5 +1,6 @@
 """From a ModelInferRequest to the request of the protocol in JSON that is published. Pure."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,7 +18,8 @@ from services.gateway.inference.served import Served
 
 _quote = msgspec.json.Encoder().encode
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
-_KINDS = {"FP32": "<f4", "FP64": "<f8"}
+_FP32 = np.dtype("<f4")
+_KINDS: dict[str, np.dtype[Any]] = {"FP32": _FP32, "FP64": np.dtype("<f8")}
 
 
 def decode(payload: bytes) -> ModelInferRequest:
@@ -94,36 +96,50 @@ def _contents(message: ModelInferRequest) -> list[Values]:
 
 def _read_matrix(intake: Intake, message: ModelInferRequest) -> Asked | None:
     """A request of one tensor of FP32 or FP64, as most are; None leaves it to the general way."""
-    tensor = message.inputs[0]
-    datatype, shape, raw = tensor.datatype, tensor.shape, message.raw_input_contents
-    if datatype not in _KINDS or len(shape) != 2 or tensor.parameters or len(raw) > 1:
+    tensor, raw = message.inputs[0], message.raw_input_contents
+    shape = tuple(tensor.shape)
+    kind = _KINDS.get(tensor.datatype)
+    if kind is None or len(shape) != 2 or tensor.parameters or len(raw) > 1:
         return None
-    rows, width = shape
-    values: npt.NDArray[Any]
     if raw:
-        if len(raw[0]) != rows * width * int(_KINDS[datatype][2]):
+        if tensor.HasField("contents") or len(raw[0]) != shape[0] * shape[1] * kind.itemsize:
             return None
-        values = np.frombuffer(raw[0], _KINDS[datatype])
+        values: npt.NDArray[Any] = np.frombuffer(raw[0], kind)
     else:
         contents = tensor.contents
-        values = np.array(contents.fp32_contents if datatype == "FP32" else contents.fp64_contents)
-        if len(values) != rows * width:
+        values = np.array(contents.fp32_contents if kind is _FP32 else contents.fp64_contents, kind)
+        if len(values) != shape[0] * shape[1]:
             return None
-
-    def write(served: Served) -> bytes:
-        # Read back as a float32, the shortest text of a float32 is the same number; as anything else, not.
-        features = served.manifest.features
-        narrow = datatype == "FP32" and all(feature.datatype == "FP32" for feature in features)
-        data = orjson.dumps(values.astype(np.float32 if narrow else np.float64), option=_NUMPY)
-        head = b'{"id":' + _quote(message.id) + b"," if message.id else b"{"
-        if parameters:
-            head += b'"parameters":' + orjson.dumps(parameters) + b","
-        shaped = b',"shape":[%d,%d],"datatype":"%b","data":' % (rows, width, datatype.encode())
-        return b"".join((head, b'"inputs":[{"name":', _quote(tensor.name), shaped, data, b"}]}"))
-
     parameters = _parameters(message.parameters) if message.parameters else None
+    write = partial(_write_matrix, message, values, parameters)
     return intake.read_matrix(
-        tensor.name, values, (rows, width), parameters=parameters, given=message.id, write=write
+        tensor.name, values, shape, parameters=parameters, given=message.id, write=write
+    )
+
+
+def _write_matrix(
+    message: ModelInferRequest,
+    values: npt.NDArray[Any],
+    parameters: dict[str, ParameterValue] | None,
+    served: Served,
+) -> bytes:
+    """The request as JSON: `as_json` many times quicker."""
+    tensor = message.inputs[0]
+    if values.dtype is _FP32 and not served.narrow:
+        # Read back as a float32, the shortest text of a float32 is the same number; as anything else, not.
+        values = values.astype(np.float64)
+    rows, width = tensor.shape
+    shaped = b',"shape":[%d,%d],"datatype":"%b","data":' % (rows, width, tensor.datatype.encode())
+    return b"".join(
+        (
+            b'{"id":%b,' % _quote(message.id) if message.id else b"{",
+            b'"parameters":%b,' % orjson.dumps(parameters) if parameters else b"",
+            b'"inputs":[{"name":',
+            _quote(tensor.name),
+            shaped,
+            orjson.dumps(values, option=_NUMPY),
+            b"}]}",
+        )
     )
 
 

@@ -31,8 +31,13 @@ async def listening(gateway: Gateway) -> AsyncIterator[None]:
         max_body_bytes=settings.max_body_bytes + PREFIX_BYTES,
         max_streams=settings.max_in_flight,
     )
-    await listener.start(settings.host, settings.grpc_port, shared=settings.processes > 1)
-    _log.info("listening for gRPC", host=settings.host, port=settings.grpc_port)
+    place = {"host": settings.host, "port": settings.grpc_port}
+    try:
+        await listener.start(settings.host, settings.grpc_port, shared=settings.processes > 1)
+    except OSError as error:
+        _log.error("gateway cannot listen for gRPC", **place, reason=str(error))
+        raise
+    _log.info("listening for gRPC", **place)
     try:
         yield
     finally:

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import cast
 
 import structlog
 import uvicorn
@@ -12,10 +13,12 @@ from starlette.types import ASGIApp
 
 from atalaia.settings import GatewaySettings
 from services.gateway.gateway import Gateway
+from services.gateway.http.sockets import Sockets
 
 _log = structlog.get_logger()
 _NOTICE_SECONDS = 0.3
 """How long a stopping gateway says so on ``/readyz`` before it stops listening."""
+_LOOK_SECONDS = 0.05
 
 
 class Server(uvicorn.Server):
@@ -29,8 +32,18 @@ class Server(uvicorn.Server):
         """Leave signals to `serve`."""
         yield
 
+    async def listen(self, more: socket.socket) -> None:
+        """Take connections at a further socket, as at those it was started with."""
 
-async def serve(gateway: Gateway, server: Server, sockets: list[socket.socket] | None = None) -> None:
+        def protocol() -> asyncio.Protocol:
+            kind = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+            return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        loop = asyncio.get_running_loop()
+        self.servers.append(await loop.create_server(protocol, sock=more, backlog=self.config.backlog))
+
+
+async def serve(gateway: Gateway, server: Server, sockets: Sockets | None = None) -> None:
     """Serve until SIGTERM or SIGINT; a second one ends it at once. Without sockets it makes its own."""
     loop = asyncio.get_running_loop()
 
@@ -48,7 +61,24 @@ async def serve(gateway: Gateway, server: Server, sockets: list[socket.socket] |
 
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
-    await server.serve(sockets)
+    if sockets is None:
+        await server.serve()
+        return
+    gateway.listening = False
+    joining = asyncio.create_task(_join(gateway, server, sockets.shared))
+    await server.serve([sockets.own])
+    joining.cancel()
+    sockets.shared.close()
+
+
+async def _join(gateway: Gateway, server: Server, shared: socket.socket) -> None:
+    """Take connections at the shared port once they can be answered: until then the other processes do."""
+    while not server.should_exit:
+        if server.started and gateway.able:
+            await server.listen(shared)
+            gateway.listening = True
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def configure(app: ASGIApp, settings: GatewaySettings) -> Server:

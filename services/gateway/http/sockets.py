@@ -1,15 +1,22 @@
 """Where a gateway process listens: at an address of its own, or at one it shares."""
 
 import socket
+from typing import NamedTuple
 
 from atalaia.settings import GatewaySettings
 
-_BACKLOG = 2_048
 _LOOPBACK = "127.0.0.1"
 
 
-def listen(settings: GatewaySettings) -> list[socket.socket] | None:
-    """Sockets for the server; None leaves an address that is nobody else's to it.
+class Sockets(NamedTuple):
+    """Bound, not listening yet: ``own`` is this process's alone, ``shared`` is not."""
+
+    own: socket.socket
+    shared: socket.socket
+
+
+def bind(settings: GatewaySettings) -> Sockets | None:
+    """The sockets of a process that shares its port; None leaves a port that is nobody else's to the server.
 
     The kernel spreads new connections over the processes that listen at a shared port. A probe has to reach
     one certain process, so each has a port of its own beside.
@@ -19,14 +26,20 @@ def listen(settings: GatewaySettings) -> list[socket.socket] | None:
     OSError
         where another program listens there.
     """
-    if settings.processes == 1 and not settings.probe_port:
+    if settings.processes == 1 or not settings.probe_port:
         return None
-    sockets = [_bound(settings.host, settings.port, shared=settings.processes > 1)]
-    if settings.probe_port:
-        sockets.append(_bound(_LOOPBACK, settings.probe_port, shared=False))
-    return sockets
+    shared = _bound(settings.host, settings.port, shared=True)
+    return Sockets(_bound(_LOOPBACK, settings.probe_port, shared=False), shared)
 
 
 def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=shared)
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        raise
+    return made

@@ -29,6 +29,7 @@ class Served:
         self.bounds = Bounds(bundle.manifest, ResponseWriter(bundle.manifest))
         self.applicability = bundle.reference.applicability
         self.width = len(bundle.manifest.features)
+        self.narrow = all(feature.datatype == "FP32" for feature in bundle.manifest.features)
         names = {feature.name for feature in bundle.manifest.features}
         names |= {column.name for column in bundle.manifest.context}
         self.tensor_name = next(name for name in ("input", "features", "rows", "_") if name not in names)

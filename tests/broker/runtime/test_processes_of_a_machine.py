@@ -1,6 +1,5 @@
 """Two gateways on one port and two scorers: one page of metrics, one killed while the other answers."""
 
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -39,12 +38,16 @@ def test_several_processes_share_port_page_and_work_and_a_killed_one_comes_back(
         # Each look is a connection of its own, so both processes are asked; all of them tell the same.
         assert {answered(page) for _ in range(8)} == {40.0}
 
+        found: Counter[int] = Counter()
+        # From the crash to the successor's first answer nobody is sent to a process that cannot answer.
         former = running.kill("gateway-1")
-        assert statuses(url, example, count=20) == {200: 20}
-        running.supervisor.wait_ready("gateway-1", timeout_seconds=30)
+        while not running.supervisor.is_ready("gateway-1"):
+            found.update(statuses(url, example, count=5))
+        assert found.keys() == {200}
+        asked = 40 + found.total()
         assert running.pid("gateway-1") not in {None, former}
         assert statuses(url, example, count=20) == {200: 20}
-        assert {answered(page) for _ in range(8)} == {80.0}
+        assert {answered(page) for _ in range(8)} == {asked + 20.0}
         assert "atalaia_gateway_kafka_up 1.0" in httpx.get(page).text
 
 
@@ -56,7 +59,6 @@ def statuses(url: str, example: dict[str, float], *, count: int) -> Counter[int]
             found[httpx.post(f"{url}/predict", json=example, timeout=15).status_code] += 1
         except httpx.TransportError:
             found[0] += 1
-        time.sleep(0)
     return found
 
 

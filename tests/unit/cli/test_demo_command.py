@@ -14,6 +14,7 @@ from atalaia.cli import demo as command
 from atalaia.cli.demo import demo_settings
 from atalaia.demo.checks import Checks
 from atalaia.demo.refusals import Shown
+from atalaia.demo.script import Script
 from atalaia.demo.story import Told
 from atalaia.demo.telling import Teller
 from atalaia.errors import AtalaiaError, RuntimeMissing
@@ -88,7 +89,7 @@ class Ended:
         self.held, self.logs, self.error = held, logs, error
         self.folder = Path()
 
-    def __call__(self, _settings: Settings, folder: Path, **_: object) -> Self:
+    def __call__(self, _settings: Settings, folder: Path, _script: Script, **_: object) -> Self:
         self.folder = folder
         return self
 

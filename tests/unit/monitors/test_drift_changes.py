@@ -5,14 +5,15 @@ import pytest
 
 from atalaia.alerts import rfc3339
 from atalaia.bundles.manifest import ContextColumn
+from atalaia.monitors.baselines import Baseline
 from atalaia.monitors.configuration import DetectorSettings
-from atalaia.monitors.drift.rebaseline import reference_from
 from atalaia.monitors.drift.reference import StreamReference
 from atalaia.monitors.units import Watched
 from atalaia.records import Array, ModelObservation, MonitorChange, ReferenceFile
 from atalaia.results import DriftResult
 from atalaia.statistics.sequential import LogDistance, Sequential, in_order
 from atalaia.topics import OBSERVATIONS
+from atalaia.windows import Window
 from tests.unit.monitors.drift_log import (
     HOUR,
     MINUTE,
@@ -33,6 +34,13 @@ def hour(watched: Watched, place: int, *, shift: float = 0.0, rows: int = 700) -
 
 def play(reader: Reader, watched: Watched, place: int, *, shift: float = 0.0) -> None:
     reader.take(message(hour(watched, place, shift=shift)), reach((place + 1) * HOUR + MINUTE))
+
+
+def reference_from(watched: Watched, sections: list[ModelObservation]) -> StreamReference:
+    baseline = Baseline(watched.manifest, Window(0, 1000 * HOUR))
+    for one in sections:
+        baseline.add(one)
+    return baseline.reference()
 
 
 def test_other_thresholds_hold_from_the_next_window_and_state_goes_on() -> None:
@@ -179,11 +187,6 @@ def test_a_reference_that_is_missing_or_damaged_leaves_the_bundles() -> None:
 def test_what_is_no_reference_is_refused(damage: bytes) -> None:
     with pytest.raises(ValueError, match="reference"):
         StreamReference.from_bytes(damage)
-
-
-def test_a_reference_needs_rows() -> None:
-    with pytest.raises(ValueError, match="no rows"):
-        reference_from(make_watched(), [])
 
 
 DETECTORS = [
