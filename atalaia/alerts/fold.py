@@ -77,6 +77,19 @@ class AlertFold:
             if track.believed is not None
         }
 
+    def lapse(self) -> list[AlertEvent]:
+        """Begin anew at any window, and say that what stood until now is over."""
+        events = []
+        for subject, track in sorted(self._tracks.items()):
+            told, believed = dict(track.told), track.believed
+            if believed is not None and believed.status != "resolved":
+                believed = Transition("resolved", believed.since_ms, believed.windows, "lapsed")
+                turn = told.get(believed.key, 0)
+                told[believed.key] = turn + 1
+                events.append(self._event(subject, believed, turn))
+            self._tracks[subject] = TrackState(told=told, believed=believed)
+        return events
+
     def end(self) -> list[AlertEvent]:
         """No window will come any more: whatever is pending or firing has lapsed."""
         events = []

@@ -68,6 +68,13 @@ class Promises:
                     self._note(place, offset)
             book.forget(watermark_ms)
 
+    def begin_anew(self, watermark_ms: int | None, offset: int) -> None:
+        """A replay begins with a message: what is open is told as it is, what follows is of other rows."""
+        self.pass_time(watermark_ms, offset, ended=True)
+        self._books.clear()
+        self._closed.clear()
+        self._touched.clear()
+
     def restart(self) -> None:
         """Time, or settings, begin anew."""
         self._closed = dict.fromkeys(self._closed, False)

@@ -98,21 +98,25 @@ class Recount:
             self._change(offset, observation.changes)
             return
         self._meet(observation)
-        for model, log in self._logs.items():
-            was = log.clock.snapshot().replay
-            ended = log.take(offset, observation, self._lateness[model])
-            begun = not ended and log.clock.snapshot().replay != was
-            if begun:
-                self._begin_anew(model, offset)
-            self._promise(log, offset, ended=ended)
-            if ended:
-                self._begin_anew(model, offset + 1)
-            for section in observation.models:
-                if section.model == model:
-                    self._note_waiting(log, section)
+        for log in self._logs.values():
+            self._take(log, offset, observation)
         self._taken += 1
         if self._taken % _FORGET_EVERY == 0:
             self._forget()
+
+    def _take(self, log: ModelLog, offset: int, observation: Observation) -> None:
+        was, time_ms = log.clock.replay, log.time_ms
+        ended = log.take(offset, observation, self._lateness[log.model])
+        if not ended and log.clock.replaying and log.clock.replay != was:
+            self._laps[log.model].append(offset)
+            if log.model in self._promises:
+                self._promises[log.model].begin_anew(time_ms, offset)
+        self._promise(log, offset, ended=ended)
+        if ended:
+            self._begin_anew(log.model, offset + 1)
+        for section in observation.models:
+            if section.model == log.model:
+                self._note_waiting(log, section)
 
     def finish(self, end: int) -> list[Checked]:
         """The log ends at a position: what was found of every window."""
@@ -267,6 +271,8 @@ class Recount:
     def _labels_told(self, published: Published) -> int | None:
         """The labels that must have been told by now, where no change of settings begins counts anew."""
         told = self._reached.get(published.place.monitor)
+        if len(self._laps[published.place.stream.model]) > 1:
+            return None  # of what a replay took the place of no label is told any more
         if told is None or self._models.changes(published.place.stream.model):
             return None
         return told[1] if told[0] >= published.result.cut.observations else None

@@ -119,4 +119,4 @@ class PartitionMonitor(Protocol):
         """One batch, in log order within each topic; ``cut`` is where it ends."""
 
     def counts(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
-        """What was counted since the state began, by name; labels are model, version, role, as far as apply."""
+        """What was counted since the state began, by name; labels: model, version, role, as many as apply."""

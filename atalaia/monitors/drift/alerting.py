@@ -68,6 +68,10 @@ class StreamAlerts:
         self._columns.restart()
         self._detectors.restart()
 
+    def lapse(self) -> list[AlertEvent]:
+        """Begin anew at any window; what stood until now is over."""
+        return self._columns.lapse() + self._detectors.lapse()
+
     def settle(self, before_ms: int) -> None:
         """Windows that end by then cannot change any more."""
         self._columns.settle(before_ms)

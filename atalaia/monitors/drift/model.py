@@ -175,9 +175,10 @@ class DriftModel:
 
     def _begin_anew(self, offset: int, cut: Cut) -> None:
         """A replay's rows are in windows of their own, also where others of those hours were counted."""
-        self._turn(cut, restart=True)
+        self._turn(cut)
         for key, stream in list(self.streams.items()):
             self._replace(key, stream.plan, offset, cut)
+            self._out += self.streams[key].telling.lapse()
 
     def _replace(self, key: StreamKey, plan: Plan | None, offset: int, cut: Cut) -> None:
         """Close a stream as it is; one without rows takes its place where it is still to be watched."""

@@ -100,6 +100,10 @@ class Telling:
         self._alerts.restore(state.alerts)
         self._alerts.restart()
 
+    def lapse(self) -> list[Publication]:
+        """What alerts said so far is over, as a replay begins."""
+        return [publish_event(event) for event in self._alerts.lapse()]
+
     def tell(self, closed: Mapping[Window, Closed], cut: Cut) -> list[Publication]:
         """What to publish of windows that closed or changed since the last time, and what follows of it."""
         self._counted.clear()

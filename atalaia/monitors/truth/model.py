@@ -95,8 +95,8 @@ class WatchedModel:
 
     @property
     def streams(self) -> list[Stream]:
-        """Those there are, those about to be forgotten too."""
-        return [*self._streams.values(), *self._retiring]
+        """Those about to be forgotten, then those there are, which have the last word."""
+        return [*self._retiring, *self._streams.values()]
 
     def begin(self, observation: Observation, *, offset: int) -> int | None:
         """Before the rows of a message; the time they are held against.
@@ -105,9 +105,12 @@ class WatchedModel:
         """
         replay = self.clock.replay
         self.clock.begin(observation)
-        if self.clock.replay != replay:
-            for key in list(self._streams):
+        if self.clock.replaying and self.clock.replay != replay:
+            for key, former in list(self._streams.items()):
                 self._retire(key, offset=offset)
+                self._add(
+                    self._free_index(), former.watch, former.layout, probabilities=former.probabilities
+                ).former = former
         self._await(observation, "begin")
         self._latest = {}
         return self.clock.time_ms
@@ -184,6 +187,7 @@ class WatchedModel:
         writes, publications = self._join(labels, rows, join_ms)
         for stream in self.streams:
             stream.advance(time_ms, join_ms)
+            publications += [publish_event(event) for event in stream.follow()]
             told = stream.tell(time_ms, join_ms, cut=cut, gaps=self._gaps)
             for result in told.results:
                 if isinstance(result, PerformanceResult):
@@ -192,7 +196,7 @@ class WatchedModel:
                     publications.append(publish_result(FAIRNESS, result))
             publications += [publish_event(event) for event in told.events]
         self._forget(time_ms)
-        return Told(writes, publications)
+        return Told(writes, _last_words(publications))
 
     def counts(self) -> JoinCounts:
         """What became of rows and labels."""
@@ -380,3 +384,13 @@ class WatchedModel:
 
     def _cells_name(self, digest: str) -> bytes:
         return f"{self.slot}/cells/{digest}".encode()
+
+
+def _last_words(publications: list[Publication]) -> list[Publication]:
+    """Of results of one window the last, by the stream that took another's place; all events."""
+    last = {(entry.topic.name, entry.subject): place for place, entry in enumerate(publications)}
+    return [
+        entry
+        for place, entry in enumerate(publications)
+        if entry.once or last[entry.topic.name, entry.subject] == place
+    ]

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from atalaia.alerts import AlertEvent
 from atalaia.monitors.rows import ObservedRows
 from atalaia.monitors.truth.cells import Cells
 from atalaia.monitors.truth.fairness import Fairness, FairnessState
@@ -58,6 +59,7 @@ class Stream:
             )
         if watch.settings.fairness.enabled and layout.attributes:
             self.fairness = Fairness(watch, cells, prefix=self.prefix)
+        self.former: Stream | None = None
         self.ordinal = 0
         self.seen_ms = 0
         self.touched = True
@@ -147,6 +149,19 @@ class Stream:
         """Time has come so far."""
         for part in self.parts:
             part.timeline.advance(watermark_ms, join_ms)
+
+    def follow(self) -> list[AlertEvent]:
+        """Take the place of another of the same shape: what its alerts said is over."""
+        former, self.former = self.former, None
+        if former is None:
+            return []
+        events = []
+        for part, other in zip(self.parts, former.parts, strict=True):
+            for name, fold in part.folds.items():
+                fold.restore(other.folds[name].snapshot())
+                events += fold.lapse()
+        self.touched = True
+        return events
 
     def tell(self, watermark_ms: int | None, join_ms: int | None, *, cut: Cut, gaps: Gaps) -> Telling:
         """What the batch has changed, in results and alerts."""
