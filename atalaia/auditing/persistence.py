@@ -36,8 +36,8 @@ class _Column:
             self.drifted, self.recent = False, []
 
 
-def drifted_by(runs: Sequence[JudgedRun], end_ms: int, *, first: int = 0) -> set[str]:
-    """The columns that have drifted by a time, runs from the ``first`` on being folded in order.
+def drifted_by(runs: Sequence[JudgedRun], end_ms: int) -> set[str]:
+    """The columns that have drifted by a time, runs being folded in order.
 
     >>> rules = DriftSettings(hits=2, among=3)
     >>> runs = [JudgedRun(Window(at, at + 1), {"a": "hit"}, rules) for at in range(2)]
@@ -45,7 +45,7 @@ def drifted_by(runs: Sequence[JudgedRun], end_ms: int, *, first: int = 0) -> set
     (set(), {'a'})
     """
     columns: dict[str, _Column] = {}
-    for run in runs[first:]:
+    for run in runs:
         if run.window.end_ms > end_ms:
             break
         for name, outcome in run.outcomes.items():
@@ -54,20 +54,13 @@ def drifted_by(runs: Sequence[JudgedRun], end_ms: int, *, first: int = 0) -> set
 
 
 def disagreeing(
-    runs: Sequence[JudgedRun], told: Mapping[Place, set[str]], *, anew: bool
+    runs: Sequence[JudgedRun], told: Mapping[Place, set[str]]
 ) -> Iterator[tuple[Place, set[str]]]:
-    """Windows whose drifted columns are not what the runs come to, and what these come to.
-
-    Where time began ``anew`` the monitor may have begun to fold anew, with any run.
-    """
+    """Windows whose drifted columns are not what the runs come to, and what these come to."""
     ordered = sorted(runs, key=lambda run: (run.window.end_ms, run.window.start_ms))
     for place, drifted in told.items():
-        end_ms = place.window.end_ms
-        whole = drifted_by(ordered, end_ms)
-        starts = range(1, len(ordered) + 1) if anew else ()
-        if drifted != whole and not any(
-            drifted == drifted_by(ordered, end_ms, first=first) for first in starts
-        ):
+        whole = drifted_by(ordered, place.window.end_ms)
+        if drifted != whole:
             yield place, whole
 
 

@@ -68,10 +68,11 @@ def logs(draw: st.DrawFn) -> Log:
         "fairness": {**kinds[1], "rows": 1, "outcomes": 1},
     }
     replays = draw(st.booleans())
-    messages, truth = [seen(NOW if replays else START, Row("first", START))], [clock(START)]
+    messages, truth = [seen(START, Row("first", START))], [clock(START)]
     if replays:
-        messages.append(seen(NOW, marks=[replayed("begin", START)]))
-        truth.append(Told((), mark=replayed("begin", START)))
+        begin = replayed("begin", START)
+        messages = [seen(NOW, marks=[begin]), seen(NOW, Row("first", START))]
+        truth.append(Told((), mark=begin))
     time = START
     for number in range(draw(st.integers(1, 8))):
         time += draw(st.integers(1, 40)) * SECOND

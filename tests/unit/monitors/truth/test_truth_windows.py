@@ -199,6 +199,23 @@ def test_the_end_of_a_replay_closes_what_is_open_without_a_verdict() -> None:
     assert not one(worker, 1).provisional
 
 
+def test_a_second_replay_of_the_same_times_is_counted_by_itself() -> None:
+    """::
+
+    replay r   begin [-- 200 rows --) end
+    replay s                                        begin [-- 60 rows --) end
+    """
+    worker = started()
+    now = START + 10_000 * MINUTE
+    for replay, given in (("r", rows(0)), ("s", [row._replace(id=f"s-{row.id}") for row in rows(0)[:60]])):
+        begin, end = replayed("begin", START, replay), replayed("end", START + MINUTE, replay)
+        worker.say([seen(now, *given, marks=[begin])], [Told((), mark=begin)])
+        worker.say([], [*truth(given, START + MINUTE), Told((), mark=end)])
+        worker.say([seen(now + SECOND, marks=[end])])
+        now += MINUTE
+        assert (one(worker, 0).n, one(worker, 0).labelled) == (len(given), len(given))
+
+
 @pytest.mark.parametrize("labels_first", [True, False])
 def test_labels_of_a_replay_count_whichever_topic_is_read_first(labels_first: bool) -> None:
     """The wall clock of the labels, before the replay's own, says nothing of a replay of the past."""

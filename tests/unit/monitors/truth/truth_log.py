@@ -201,9 +201,15 @@ def seen(
     return Observation("s", [] if changes else ranges, models, placed, list(changes))
 
 
-def replayed(kind: str, time_ms: int) -> TimeMark:
-    """A mark of the replay "r" of the model."""
-    parts = {"kind": kind, "time_ms": time_ms, "model": "m", "replay": "r", "partitions": REQUESTS.partitions}
+def replayed(kind: str, time_ms: int, replay: str = "r") -> TimeMark:
+    """A mark of a replay of the model."""
+    parts = {
+        "kind": kind,
+        "time_ms": time_ms,
+        "model": "m",
+        "replay": replay,
+        "partitions": REQUESTS.partitions,
+    }
     return msgspec.convert(parts, TimeMark)
 
 
