@@ -1,6 +1,7 @@
 """What the records say of the watched stream, as figures. Pure."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from atalaia.demo.history import History, Record, begins_ms
@@ -84,8 +85,8 @@ def revised(history: History, topic: str) -> list[Record]:
 
 def distinct(revisions: Sequence[Record]) -> list[Record]:
     """Those that say anything new: the first, and each with other labels than the one before."""
-    pairs = zip(revisions, revisions[1:], strict=False)
-    return [*revisions[:1], *(after for before, after in pairs if after["labelled"] != before["labelled"])]
+    changed = [after for before, after in pairwise(revisions) if after["labelled"] != before["labelled"]]
+    return [*revisions[:1], *changed]
 
 
 def change_of_laboratory(history: History, plan: Plan) -> Change | None:
