@@ -13,7 +13,7 @@ _ANSWER = bytes(200)
 class _Anything(grpc.GenericRpcHandler):
     """Answers every method with the same bytes, which are not even parsed."""
 
-    def service(self, _details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def service(self, _details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
         """What answers a call."""
         return _HANDLER
 
@@ -22,7 +22,7 @@ async def _answer(_request: bytes, _context: object) -> bytes:
     return _ANSWER
 
 
-_HANDLER: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(_answer)
+_HANDLER: "grpc.RpcMethodHandler[bytes, bytes]" = grpc.unary_unary_rpc_method_handler(_answer)
 
 
 async def serve(port: int) -> None:
