@@ -146,7 +146,7 @@ class Watching:
         }
         self.tell.say(
             f"An alert on drift [bold]since {moment(change.since)}[/], decided at {moment(change.decided)}. "
-            "Columns that moved in both deciding windows:"
+            "Columns that were hits twice:"
         )
         rows = [
             (moved.column, number(moved.effect), f"{moved.p_adjusted:.0e}", moved.grew, moved.shrank)

@@ -166,8 +166,8 @@ def without(topic: str, count: int) -> Callable[[dict[str, list[Record]]], None]
 
 
 def with_alert(records: dict[str, list[Record]]) -> None:
-    records["alerts"].insert(0, event("resolved", "drift", "other", PLAN.start_ms))
-    records["alerts"].insert(0, event("firing", "drift", "other", PLAN.start_ms))
+    records["alerts"].insert(0, event("resolved", "drift", "label", PLAN.start_ms))
+    records["alerts"].insert(0, event("firing", "drift", "label", PLAN.start_ms))
 
 
 def one_column_less(records: dict[str, list[Record]]) -> None:
@@ -187,7 +187,7 @@ def wide(records: dict[str, list[Record]]) -> None:
 @pytest.mark.parametrize(
     ("change", "claim", "found"),
     [
-        (with_alert, "nothing fires while nothing changes", "drift other"),
+        (with_alert, "nothing fires while nothing changes", "drift label"),
         (without("drift", 48), "windows of the stationary days were judged", "'drift': 0"),
         (always_known, "a window's performance is provisional", "no window is"),
         (one_column_less, "the change of laboratory fires an alert", "co2_totl, potassium_plas, sodium"),
@@ -219,12 +219,24 @@ def test_records_of_other_models_and_times_take_no_part() -> None:
 def test_an_alert_that_fires_again_is_over_when_it_is_resolved_again() -> None:
     at_ms = PLAN.start_ms
     alerts = [
-        event("firing", "drift", "inputs", at_ms),
-        event("resolved", "drift", "inputs", at_ms),
-        event("firing", "drift", "inputs", at_ms + DAY_MS),
+        event("firing", "performance", "accuracy", at_ms),
+        event("resolved", "performance", "accuracy", at_ms),
+        event("firing", "performance", "accuracy", at_ms + DAY_MS),
     ]
     first, again = findings.endings(history_of({"alerts": alerts}))
     assert (first.until, again.until) == (rfc3339(at_ms + DAY_MS), None)
+
+
+def test_an_alert_on_inputs_is_about_what_was_hit_in_its_last_window_and_before() -> None:
+    a, b, c = moved("a", 0.1), moved("b", 0.2), moved("c", 0.3)
+    missing = moved("a", 0.4, "missing")
+    (change,) = [findings.change(drift_event(0, [a, c], [b], [missing, a, b]))]
+    assert [one.column for one in change.columns] == ["b", "a"]
+    names = [moved(name, 0.1) for name in "abcd"]
+    (ended,) = findings.endings(history_of({"alerts": [drift_event(PLAN.start_ms, names, names)]}))
+    assert ended.subject == "a, b, c, ..."
+    told = findings.change(drift_event(0, [missing], [missing]))
+    assert told.columns[0].column == "a missing"
 
 
 def test_a_replay_that_is_not_whole_says_why() -> None:

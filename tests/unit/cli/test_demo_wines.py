@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from atalaia.demo.history import History
+from atalaia.demo.plan import DAY_MS
 from atalaia.demo.wines import (
     MEASUREMENTS,
     answers_of,
@@ -15,7 +16,8 @@ from atalaia.demo.wines import (
     named_columns,
     small_p_values,
 )
-from recipes.wine import Wines
+from atalaia.monitors.configuration import monitor_settings
+from recipes.wine import MONITORS, Wines
 from tests.unit.recipes.marks import DATA_DIR, needs_data
 
 WINDOW_MS = 300_000
@@ -107,3 +109,13 @@ def test_every_pass_fills_windows_of_its_own() -> None:
         assert round(rows * experiment.interval_ms) == WINDOW_MS
         assert round((rows - 1) * experiment.interval_ms) < WINDOW_MS
     assert len(thesis.rows) == 1191
+
+
+@pytest.mark.parametrize("interval_seconds", [1, 12])
+def test_windows_of_a_day_at_most_judge_at_the_default_interval_and_slower(interval_seconds: int) -> None:
+    drift = monitor_settings(MONITORS).drift
+    rows = drift.window_ms // 1000 // interval_seconds
+    merged = -(-drift.minimum_window_rows // rows)
+    assert merged <= drift.most_merged
+    assert drift.most_merged * drift.window_ms == DAY_MS
+    assert merged == (1 if interval_seconds == 1 else 10)
