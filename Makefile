@@ -23,8 +23,8 @@ $(INSTALLED): pyproject.toml constraints.txt scripts/setup
 	@sh scripts/setup $(VENV)
 	@touch $@
 
-demo: $(INSTALLED)  ## the main job on this machine, start to end (KEEP=1 leaves it running)
-	@$(BIN)/atalaia demo $(if $(KEEP),--keep)
+demo: $(INSTALLED)  ## all of it on this machine, start to end (KEEP=1 leaves it running; ARGS="--act wine")
+	@$(BIN)/atalaia demo --report state/demo.html $(if $(KEEP),--keep) $(ARGS)
 
 test: $(INSTALLED)  ## all tests but the long chaos runs (ARGS="-k name" for some)
 	@$(BIN)/pytest $(ARGS)

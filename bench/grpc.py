@@ -1,7 +1,8 @@
 """Requests over gRPC beside the same over HTTP: 64 under way, the same rows, in turns.
 
 Over HTTP that takes 64 connections. Over gRPC they share one, as a client's calls do, or several, or have
-one each; what they share decides how many calls the gateway reads and answers at once.
+one each; what they share decides how many calls the gateway reads and answers at once. Beside them grpcio's
+own server answers as many calls that do nothing, 64 on one connection: what it would cost to stand on it.
 """
 
 import statistics
@@ -19,6 +20,7 @@ from bench.grpc_load import run as run_grpc
 from bench.grpc_load import write_messages
 from bench.load import Load
 from bench.load import run as run_http
+from bench.peers import noop_grpc
 from services.gateway.grpc.inference_pb2 import ModelInferRequest
 
 CALLS = 64
@@ -48,23 +50,31 @@ def measure(*, repeats: int = REPEATS, seconds: float = SECONDS) -> dict[str, An
         names = {"gateway": "gateway", "scorer": "scorer-0", "kafka": "kafka"}
         pids = {name: pid for name, process in names.items() if (pid := machine.pid(process)) is not None}
         settings = machine.settings.gateway
-        runs: Runs = {name: [] for name in (HTTP, *CONNECTIONS)}
+        ours = f"{settings.host}:{settings.grpc_port}"
+        theirs, noop_pid = stack.enter_context(noop_grpc.serve(folder))
+        url = f"{machine.addresses.gateway}/v2/models/{bundles.NAME}/infer"
+
+        def load(name: str, seconds: float) -> Load:
+            timing: dict[str, Any] = {"seconds": seconds, "warm_up_seconds": WARM_UP_SECONDS}
+            if name == HTTP:
+                return _expect("200", run_http(url, bodies, connections=CALLS, pids=pids, **timing))
+            if name == noop_grpc.NAME:
+                measured = {noop_grpc.NAME: noop_pid}
+                loaded = run_grpc(theirs, messages, connections=1, calls=CALLS, pids=measured, **timing)
+            else:
+                on = CONNECTIONS[name]
+                loaded = run_grpc(ours, messages, connections=on, calls=CALLS, pids=pids, **timing)
+            return _expect("0", loaded)
+
+        runs: Runs = {name: [] for name in (HTTP, *CONNECTIONS, noop_grpc.NAME)}
+        for name in runs:
+            load(name, WARM_UP_SECONDS)
+        order = list(runs)
         for turn in range(repeats):
-            for name, loads in runs.items():
+            for name in order:
                 rig.tell(f"{name} ({turn + 1} of {repeats})")
-                timing: dict[str, Any] = {
-                    "seconds": seconds,
-                    "warm_up_seconds": WARM_UP_SECONDS,
-                    "pids": pids,
-                }
-                if name == HTTP:
-                    url = f"{machine.addresses.gateway}/v2/models/{bundles.NAME}/infer"
-                    loads.append(_expect("200", run_http(url, bodies, connections=CALLS, **timing)))
-                else:
-                    target = f"{settings.host}:{settings.grpc_port}"
-                    on = CONNECTIONS[name]
-                    loaded = run_grpc(target, messages, connections=on, calls=CALLS, **timing)
-                    loads.append(_expect("0", loaded))
+                runs[name].append(load(name, seconds))
+            order.append(order.pop(0))  # whoever comes first is not always the same
     return summary(runs)
 
 

@@ -130,7 +130,7 @@ def _classes(model: onnx.ModelProto) -> tuple[ClassLabel, ...]:
     for node in model.graph.node:
         for attribute in node.attribute:
             if attribute.name in _CLASS_ATTRIBUTES:
-                labels = [text.decode() for text in attribute.strings] or list(attribute.ints)
-                found.add(tuple(labels))
+                texts: list[ClassLabel] = [text.decode() for text in attribute.strings]
+                found.add(tuple(texts or attribute.ints))
     found.discard(())
     return found.pop() if len(found) == 1 else ()

@@ -12,7 +12,7 @@ from atalaia import __version__
 from atalaia.errors import AtalaiaError
 
 COMMANDS = {
-    "demo": "See the main job at work: real Kafka, rows, refusals, a scorer killed, nothing lost.",
+    "demo": "See it at work on real Kafka: rows, a scorer killed, days of them watched, all of it audited.",
     "up": "Run Kafka, Redis and all services on this machine until Ctrl-C or SIGTERM.",
     "models": "Deploy, promote, roll back and retire versions, and list them.",
     "keys": "Add, list and revoke API keys of the gateway.",

@@ -1,6 +1,7 @@
 """What the records say of the watched stream, as figures. Pure."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from atalaia.demo.history import History, Record, begins_ms
@@ -11,6 +12,7 @@ INPUTS = "inputs"
 """What the alert on drift of a model's columns is about, all of them together."""
 BY_SEX = "flag_rate_ratio by sex"
 ENOUGH_COVERAGE = 0.8
+_NAMED = 3
 
 
 class Calm(NamedTuple):
@@ -21,7 +23,7 @@ class Calm(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """A column of an alert on drift: how far it moved, and the values that grew and shrank."""
+    """A column that an alert on drift names: how far it moved, and the values that grew and shrank."""
 
     column: str
     effect: float
@@ -31,7 +33,7 @@ class Moved(NamedTuple):
 
 
 class Change(NamedTuple):
-    """An alert on drift, and the columns that were hits in each of its deciding windows."""
+    """An alert on drift, and the columns that were hits in its last window and in one before."""
 
     since: str
     decided: str
@@ -84,8 +86,8 @@ def revised(history: History, topic: str) -> list[Record]:
 
 def distinct(revisions: Sequence[Record]) -> list[Record]:
     """Those that say anything new: the first, and each with other labels than the one before."""
-    pairs = zip(revisions, revisions[1:], strict=False)
-    return [*revisions[:1], *(after for before, after in pairs if after["labelled"] != before["labelled"])]
+    changed = [after for before, after in pairwise(revisions) if after["labelled"] != before["labelled"]]
+    return [*revisions[:1], *changed]
 
 
 def change_of_laboratory(history: History, plan: Plan) -> Change | None:
@@ -99,23 +101,20 @@ def change_of_laboratory(history: History, plan: Plan) -> Change | None:
 
 def change(event: Record) -> Change:
     """What a firing alert on drift says, the column that moved furthest first."""
-    windows = event["evidence"]["windows"]
-    deciding = [window for window in windows if window["columns"]]
-    named = set.intersection(*({column["column"] for column in window["columns"]} for window in deciding))
+    *earlier, last = event["evidence"]["windows"]
+    before = {_test(column) for window in earlier for column in window["columns"]}
     columns = [
         Moved(
-            column["column"],
+            column["column"] if column["test"] != "missing" else f"{column['column']} missing",
             column["effect"],
             column["p_adjusted"],
             _range(column.get("grew")),
             _range(column.get("shrank")),
         )
-        for column in deciding[-1]["columns"]
-        if column["column"] in named and column["test"] != "missing"
+        for column in last["columns"]
+        if _test(column) in before
     ]
-    return Change(
-        event["since"], deciding[-1]["end"], sorted(columns, key=lambda moved: moved.effect, reverse=True)
-    )
+    return Change(event["since"], last["end"], sorted(columns, key=lambda moved: moved.effect, reverse=True))
 
 
 def unfairness(history: History, plan: Plan) -> Unfair | None:
@@ -140,7 +139,7 @@ def endings(history: History) -> list[Ended]:
     for event in history.alerts():
         key = event["fingerprint"], event["since"]
         if event["status"] == "firing":
-            fired[key] = Ended(event["monitor"], event["subject"], event["since"], None)
+            fired[key] = Ended(event["monitor"], _subject(event), event["since"], None)
         elif event["status"] == "resolved" and key in fired:
             fired[key] = fired[key]._replace(until=event["until"])
     return sorted(fired.values(), key=lambda ended: (ended.since, ended.monitor, ended.subject))
@@ -148,6 +147,18 @@ def endings(history: History) -> list[Ended]:
 
 def _of(history: History, topic: str, phase: Phase) -> list[Record]:
     return [record for record in history.latest(topic) if phase.holds(begins_ms(record))]
+
+
+def _subject(event: Record) -> str:
+    """What an alert is about: of the inputs, the columns it names."""
+    if event["monitor"] != "drift" or event["subject"] != INPUTS:
+        return str(event["subject"])
+    names = [moved.column for moved in change(event).columns]
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+
+
+def _test(column: Record) -> tuple[str, str]:
+    return column["column"], column["test"]
 
 
 def _covered(record: Record) -> float:

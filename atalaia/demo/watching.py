@@ -13,6 +13,7 @@ from atalaia.demo.findings import BY_SEX
 from atalaia.demo.plan import DAY_MS, DAYS, Plan
 from atalaia.demo.replaying import Replayed, replay
 from atalaia.demo.telling import Teller
+from atalaia.monitors.configuration import monitor_settings
 from atalaia.replay.report.words import moment, number, share
 from atalaia.replay.run import Options
 from atalaia.settings import Settings
@@ -145,7 +146,7 @@ class Watching:
         }
         self.tell.say(
             f"An alert on drift [bold]since {moment(change.since)}[/], decided at {moment(change.decided)}. "
-            "Columns that moved in both deciding windows:"
+            "Columns that were hits twice:"
         )
         rows = [
             (moved.column, number(moved.effect), f"{moved.p_adjusted:.0e}", moved.grew, moved.shrank)
@@ -156,7 +157,12 @@ class Watching:
     def tell_fairness(self, replayed: Replayed) -> None:
         """The time when one sex's samples are contaminated more often."""
         unfair = findings.unfairness(replayed.history, self.plan)
-        self.checks.expect(f"an alert on {BY_SEX} fires", unfair is not None and unfair.high < 1, f"{unfair}")
+        below = monitor_settings(replayed.manifest.monitors).fairness.ratio
+        self.checks.expect(
+            f"an alert on {BY_SEX} fires, whose interval ends below {below}",
+            unfair is not None and unfair.high < below,
+            f"{unfair}",
+        )
         if unfair is None:
             return
         names = ("value", "low", "high", "between", "since")
@@ -165,8 +171,8 @@ class Watching:
         self.tell.say(
             f"An alert on fairness [bold]since {moment(unfair.since)}[/]: {one} are flagged "
             f"[bold]{number(unfair.value)}[/] times as often as {other} (interval {number(unfair.low)} to "
-            f"{number(unfair.high)}; it fires below .8). Prevalence stands beside it: the model is not to "
-            "blame, the samples are."
+            f"{number(unfair.high)}; below {below} it fires). The prevalence beside it says why: it is the "
+            "samples that differ, not what the model makes of them."
         )
         rows = [
             (

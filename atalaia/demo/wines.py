@@ -27,7 +27,7 @@ MEASUREMENTS = tuple(name for name, _ in FEATURES)
 NAMED, SIGNIFICANT = 8, 0.05
 """Columns that the alert has to name at least; and below which a p-value counts as small."""
 ANSWERED_WITHIN = 0.01
-_WINDOW_MS, _APART_MS, _INTO_MS = 300_000, 3_600_000, 100
+_WINDOW_MS, _APART_MS = 300_000, 3_600_000
 
 
 class Experiment(NamedTuple):
@@ -101,7 +101,7 @@ class Tasting:
         """All experiments, then one table."""
         done = []
         for place, experiment in enumerate(experiments(wines)):
-            start_ms = self.start_ms + place * _APART_MS + _INTO_MS
+            start_ms = self.start_ms + place * _APART_MS
             replayed, answers = self._replay(experiment, folder, start_ms)
             done.append((experiment, answers, self._judge(experiment, replayed, answers)))
         self._tell(done)

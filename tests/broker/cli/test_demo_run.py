@@ -1,4 +1,4 @@
-"""``atalaia demo`` as a process, whole but with few rows."""
+"""``atalaia demo`` as a process, each act whole but with few rows."""
 
 import contextlib
 import json
@@ -8,9 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+
+from tests.unit.recipes.marks import DATA_DIR, needs_data
 
 pytestmark = pytest.mark.broker
 
@@ -34,12 +37,11 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
-def test_the_demo_holds_what_it_claims_and_leaves_nothing(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def run(environment: dict[str, str], folder: Path, *arguments: str) -> tuple[dict[str, Any], str]:
+    """What a demo found, all of which held, and what it told; nothing of it is left."""
     done = subprocess.run(
-        [sys.executable, "-c", MAIN, "demo", "--rows", "600", "--json"],
-        cwd=tmp_path,
+        [sys.executable, "-c", MAIN, "demo", *arguments, "--json"],
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
@@ -50,6 +52,22 @@ def test_the_demo_holds_what_it_claims_and_leaves_nothing(
     told = json.loads(line)
     assert told["held"]
     assert all(check["held"] for check in told["checks"])
+    assert "All " in done.stderr
+    assert told["audit"]["differing"] == 0
+    noise = [text for text in done.stderr.splitlines() if "rdkafka" in text or "[thrd:" in text]
+    assert noise == []
+    # commands to copy are printed as they are
+    story = done.stderr.partition("Now you")[0]
+    assert max(map(len, story.splitlines())) <= 100
+    assert list(folder.glob("atalaia-demo-*")) == []
+    assert processes_of(folder) == []
+    return told, done.stderr
+
+
+def test_rows_are_answered_and_counted_and_nothing_is_left(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    told, story = run(environment, tmp_path, "--act", "rows", "--rows", "600")
     total = told["total"]
     assert total["rows"] >= 600
     assert total["requests"] == total["predictions"] + 1  # garbage without a key has a dead letter only
@@ -57,14 +75,55 @@ def test_the_demo_holds_what_it_claims_and_leaves_nothing(
     assert total["abstained_rows"] >= 40
     assert told["failover"]["open_at_the_kill"] >= 0
     assert 0 < told["failover"]["all_partitions_seconds"] < 20
+    assert "curl -s http://127.0.0.1:8080/predict" in story
 
-    assert "All " in done.stderr
-    assert "curl -s http://127.0.0.1:8080/predict" in done.stderr
-    noise = [text for text in done.stderr.splitlines() if "rdkafka" in text or "[thrd:" in text]
-    assert noise == []
-    assert max(map(len, done.stderr.splitlines())) <= 100
-    assert list(tmp_path.glob("atalaia-demo-*")) == []
-    assert processes_of(tmp_path) == []
+
+@pytest.mark.timeout(300)  # about a minute; more where cores are shared
+def test_a_stream_is_watched_and_all_that_changes_in_it_is_found(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    told, story = run(
+        environment, tmp_path, "--act", "watching", "--rows-an-hour", "150", "--day-seconds", "2",
+        "--report", str(page),
+    )  # fmt: skip
+    found = told["watching"]
+    assert found["replay"]["rows"] == 9 * 24 * 150
+    assert found["stationary"]["fired"] == 0
+    assert found["stationary"]["windows"]["drift"] >= 10
+    for topic in ("performance", "fairness"):
+        first, last = found["truth"][topic][0], found["truth"][topic][-1]
+        assert first["provisional"]
+        assert not last["provisional"]
+        assert last["revision"] > first["revision"]
+        assert last["labelled"] == last["n"] > 3_500
+    effects = found["drift"]["effects"]
+    assert all(effects[name] >= 0.08 for name in ("chloride", "sodium", "potassium_plas", "co2_totl"))
+    assert found["fairness"]["between"] == ["M", "F"]
+    assert found["fairness"]["low"] < found["fairness"]["value"] < found["fairness"]["high"] < 0.8
+    assert all(alert["until"] is not None for alert in found["alerts"])
+    assert told["audit"]["windows"] > 200
+    assert page.read_text().startswith("<!doctype html>")
+    assert "0 alerts." in story
+    assert "/v2/models/bmp/monitors/fairness" in story
+
+
+@pytest.mark.data
+@needs_data
+def test_the_wine_experiments_come_out_as_they_are_known(environment: dict[str, str], tmp_path: Path) -> None:
+    environment["ATALAIA_DATA_DIR"] = str(DATA_DIR.resolve())
+    told, _ = run(environment, tmp_path, "--act", "wine")
+    wine = told["wine"]
+    assert wine["no_drift"]["rows"] == 4 * 298
+    assert round(wine["no_drift"]["accuracy"], 3) == 0.651
+    assert abs(wine["no_drift"]["accuracy_answered"] - 0.651) <= 0.01
+    assert wine["no_drift"]["fired"] == []
+    assert wine["drift"]["rows"] == 3 * 408
+    assert round(wine["drift"]["accuracy"], 3) == 0.385
+    assert wine["drift"]["small_p_values"] == 11
+    assert len(wine["drift"]["named"]) >= 8
+    assert "drift inputs" in wine["drift"]["fired"]
+    assert round(wine["thesis"]["accuracy"], 3) == 0.853
 
 
 def test_an_interrupted_demo_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
