@@ -381,8 +381,8 @@ def test_a_second_replay_of_earlier_times_is_judged_from_its_own_beginning() -> 
             reader.take(message(hour(watched, place, letter)))
         reader.take(message(marks=[TimeMark("end", last, "m", replay, 4)]))
     told = [(event.status, event.since[8:13]) for event in reader.events]
-    first = [("pending", "09T08"), ("firing", "09T08"), ("resolved", "09T08")]
-    assert told == [*first, ("pending", "05T05"), ("firing", "05T05")]
+    before = [("pending", "09T08"), ("firing", "09T08"), ("resolved", "09T08")]
+    assert told == [*before, ("pending", "05T05"), ("firing", "05T05")]
     assert [one.drifted for one in reader.results] == [False, True, True, False, False, True]
 
 
