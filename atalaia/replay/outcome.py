@@ -81,7 +81,10 @@ class Results:
         if record.get("model") != self._model:
             return
         if topic == ALERTS.name:
-            self.alerts.append(record)
+            # What stood before has lapsed as the replay began; it is not of this replay.
+            known = any(event["fingerprint"] == record["fingerprint"] for event in self.alerts)
+            if known or record["status"] != "resolved":
+                self.alerts.append(record)
         elif topic in self._latest and self._meets(record):
             window = record["window"]
             key = (record["version"], record["role"], window["start"], window["end"])

@@ -76,6 +76,17 @@ def test_alerts_keep_the_order_of_their_topic() -> None:
     assert gathered.alerts == events
 
 
+def test_an_alert_that_stood_before_and_lapses_is_not_of_the_replay() -> None:
+    gathered = results()
+    lapsed, own = (
+        alert("resolved", "sodium", 1),
+        [alert(status, "chloride", 2) for status in ("firing", "resolved")],
+    )
+    for event in [lapsed, *own]:
+        gathered.add("alerts", orjson.dumps(event))
+    assert gathered.alerts == own
+
+
 def test_it_is_complete_when_rows_and_monitors_are() -> None:
     assert outcome().complete
     assert not outcome(monitors={"drift": "caught up", "fairness": "behind"}).complete
