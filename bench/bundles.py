@@ -3,7 +3,9 @@
 No data is needed, so the figures can be measured anywhere.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import skl2onnx
@@ -19,6 +21,9 @@ FEATURES = 11
 CLASSES = (3, 4, 5, 6, 7, 8)
 NAME = "bench"
 
+Tables = Mapping[str, Mapping[str, Any]]
+"""A bundle's ``[monitors]`` tables by name."""
+
 
 def rows(count: int, *, seed: int) -> FloatArray:
     """Rows ``(count, 11)`` of numbers with few decimals, as measurements have."""
@@ -27,8 +32,8 @@ def rows(count: int, *, seed: int) -> FloatArray:
     return np.round(generator.normal(4.0, 1.0, (count, FEATURES)) * scale, 3)
 
 
-def make_bundle(folder: Path) -> Bundle:
-    """Train and write the bundle."""
+def make_bundle(folder: Path, *, monitors: Tables | None = None) -> Bundle:
+    """Train and write the bundle; ``monitors`` are its ``[monitors]`` tables."""
     train, held_out = rows(4_000, seed=1), rows(2_000, seed=2)
     labels = _labels(train)
     tree = DecisionTreeClassifier(max_depth=10, random_state=0).fit(train.astype(np.float32), labels)
@@ -42,6 +47,7 @@ def make_bundle(folder: Path) -> Bundle:
         model=ModelFile(inputs="tensor", probabilities="probabilities", label="label"),
         features=tuple(Feature(f"x{place}") for place in range(FEATURES)),
         classes=CLASSES,
+        monitors=dict(monitors or {}),
     )
     served = held_out.astype(np.float32).astype(np.float64)
     return build_bundle(folder, manifest=manifest, model=onnx.SerializeToString(), rows=Rows(numeric=served))

@@ -40,20 +40,29 @@ def tell(line: str) -> None:
 
 @contextmanager
 def machine(
-    services: Sequence[str] = (), *, scorers: int = 1, gateways: int = 1, grpc: bool = False
+    services: Sequence[str] = (),
+    *,
+    scorers: int = 1,
+    gateways: int = 1,
+    grpc: bool = False,
+    monitors: bundles.Tables | None = None,
 ) -> Iterator[Machine]:
     """Kafka and Redis on free ports in a folder of their own, topics and the benchmark's model in place.
 
-    ``grpc`` also has the gateway listen for gRPC, on a free port that its settings name.
+    ``grpc`` also has the gateway listen for gRPC, on a free port that its settings name. ``monitors`` are the
+    model's ``[monitors]`` tables, where they are not the defaults.
     """
     with tempfile.TemporaryDirectory(prefix="atalaia-bench-") as folder:
         bundle = Path(folder) / _BUNDLE
-        bundles.make_bundle(bundle)
+        bundles.make_bundle(bundle, monitors=monitors)
         settings = load(
             kafka={"port": 0, "controller_port": 0},
             redis={"port": 0},
             gateway={"port": 0, "processes": gateways, "grpc_port": free_port() if grpc else 0},
             scorer={"metrics_port": 0},
+            drift={"metrics_port": 0},
+            fairness={"metrics_port": 0},
+            alerts={"metrics_port": 0},
         )
 
         def prepare(resolved: Settings) -> None:
