@@ -82,8 +82,8 @@ class Results:
             return
         if topic == ALERTS.name:
             # What stood before has lapsed as the replay began; it is not of this replay.
-            known = any(event["fingerprint"] == record["fingerprint"] for event in self.alerts)
-            if known or record["status"] != "resolved":
+            begun = any(event["fingerprint"] == record["fingerprint"] for event in self.alerts)
+            if begun or record["status"] != "resolved":
                 self.alerts.append(record)
         elif topic in self._latest and self._meets(record):
             window = record["window"]
