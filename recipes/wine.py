@@ -61,11 +61,11 @@ MONITORS = {
 }
 WATCHED = (
     "Smaller than usual, for this small set: 893 reference rows and passes of 298 and 408 rows. Drift is "
-    "judged by windows of five minutes (an hour is usual) with at least 250 rows (500 is usual), performance "
-    "by windows of five minutes (a day is usual) with at least 100 labelled rows. A replay's default interval "
-    "of a second gives 300 rows a window; slower streams have up to 288 windows, a day, judged as one for "
-    "drift. Passes over 298 rows hold no more than 298 rows tell: windows of thousands of them would find the "
-    "luck of this sample."
+    "judged by windows of five minutes (an hour is usual) with at least 250 rows (500 is usual), "
+    "performance by windows of five minutes (a day is usual) with at least 100 labelled rows. A replay's "
+    "default interval of a second gives 300 rows a window; slower streams have up to 288 windows, a day, "
+    "judged as one for drift. Passes over 298 rows hold no more than 298 rows tell: windows of thousands of "
+    "them would find the luck of this sample."
 )
 
 Float32Array = npt.NDArray[np.float32]
