@@ -105,11 +105,10 @@ class StreamAlerts:
         )
 
     def _detected(self, window: Window, place: int, found: Sequence[Found]) -> Finding:
-        detector = self._plan.detectors[place]
         within = [one for one in found if one.place == place and window.contains(one.at_ms)]
         changes = [{"at": rfc3339(one.at_ms), "since": rfc3339(one.since_ms)} for one in within]
         return Finding(
-            f"detector/{detector.column}/{detector.detector}",
+            self._plan.key.subject_of(self._plan.detectors[place]),
             hit=bool(within),
             evidence={"changes": changes},
             fires=bool(within),

@@ -42,6 +42,16 @@ class StreamKey(NamedTuple):
         """What its alert speaks of: the inputs and answers of a primary, the answers of any other."""
         return "inputs" if self.role == "primary" else f"answers/{self.role}"
 
+    def subject_of(self, detector: DetectorSettings) -> str:
+        """What the alert of a detector speaks of; a version may stand in several roles at once.
+
+        >>> detector = DetectorSettings(detector="adwin", column="score")
+        >>> [StreamKey("wine", "2", role).subject_of(detector) for role in ("primary", "canary")]
+        ['detector/score/adwin', 'detector/score/adwin/canary']
+        """
+        name = f"detector/{detector.column}/{detector.detector}"
+        return name if self.role == "primary" else f"{name}/{self.role}"
+
 
 class Plan:
     """How a stream is watched.

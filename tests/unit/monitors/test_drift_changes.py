@@ -233,6 +233,31 @@ def test_detectors_find_what_they_find_fed_one_by_one_in_order() -> None:
     assert "detector/score/page_hinkley" in subjects
 
 
+@pytest.mark.parametrize("size", [4, 2], ids=["one batch", "a batch an hour"])
+def test_a_detector_has_an_alert_in_each_role_of_its_version(size: int) -> None:
+    #  score      0h         1h         2h
+    #  canary     | 0.1  0.9 | 0.1  0.9 |   fires with the first hour
+    #  primary    | 0.1  0.1 | 0.1  0.9 |   fires with the second
+    detector = {"detector": "page_hinkley", "column": "score", "parameters": {"threshold": 5}, "alerts": True}
+    watched = make_watched(drift={"detectors": [detector]})
+    reader = Reader(watched)
+    same, rises = np.full(700, 0.1), np.repeat([0.1, 0.9], 350)
+    log = []
+    for place, (canary, primary) in enumerate([(rises, same), (rises, rises)]):
+        times = place * HOUR + np.arange(700) * (HOUR // 700)
+        offset = place * 10_000
+        beside = section(times, watched=watched, role="canary", offset=offset + 1000, score=canary)
+        log.append(message(section(times, watched=watched, offset=offset, score=primary), beside))
+        log.append(reach((place + 1) * HOUR + MINUTE))
+    for start in range(0, len(log), size):
+        reader.take(*log[start : start + size])
+    told = {event.fingerprint: event for event in reader.events if event.subject.startswith("detector/")}
+    assert sorted((event.subject, event.status, event.since[11:13]) for event in told.values()) == [
+        ("detector/score/page_hinkley", "firing", "01"),
+        ("detector/score/page_hinkley/canary", "firing", "00"),
+    ]
+
+
 def _table(settings: DetectorSettings) -> dict[str, object]:
     return {
         "detector": settings.detector,
