@@ -1,0 +1,61 @@
+"""Every command of the pages for users does what the page says, on one real machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker.docs.pages import Block, exported, missing, read_page
+from tests.broker.docs.workplace import Workplace
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(280)]
+
+FIRST = "bring-your-model.md"
+OTHERS = ("producers.md", "consumers.md")
+BEGUN = "up"
+
+
+def until_it_runs(blocks: list[Block]) -> int:
+    """How many blocks of the first page it takes to have a machine."""
+    return next(place for place, block in enumerate(blocks) if block.role == BEGUN) + 1
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    """The machine of the first page, with its model."""
+    blocks = read_page(FIRST)
+    place = Workplace(tmp_path_factory.mktemp("documents"))
+    try:
+        place.play(blocks[: until_it_runs(blocks)])
+        yield place
+    finally:
+        place.close()
+
+
+def test_bring_your_model(workplace: Workplace) -> None:
+    blocks = read_page(FIRST)
+    workplace.play(blocks[until_it_runs(blocks) :])
+    assert "<svg" in (workplace.folder / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", OTHERS)
+def test_a_page_of_commands(page: str, workplace: Workplace) -> None:
+    workplace.play(read_page(page))
+
+
+@pytest.mark.parametrize("page", [FIRST, *OTHERS])
+def test_no_command_is_left_out(page: str) -> None:
+    blocks = read_page(page)
+    assert [block.place for block in blocks if block.language == "sh" and block.role is None] == []
+    assert any(block.role == "run" for block in blocks)
+
+
+def test_what_is_shown_is_looked_for(tmp_path: Path) -> None:
+    assert missing(['{"a":...,"c":3}'], '{"a":1,"b":2,"c":3}') == []
+    assert missing(["(a)"], "a") == ["(a)"]
+    assert exported(Block("p", 1, "sh", "settings", "export A=1\nexport B=2\n")) == {"A", "B"}
+    place = Workplace(tmp_path)
+    with pytest.raises(AssertionError, match="docs/p, line 1: exit 3"):
+        place.play([Block("p", 1, "sh", "run", "exit 3\n")])
+    with pytest.raises(AssertionError, match="docs/p, line 2"):
+        place.play([Block("p", 1, "sh", "run", "echo a\n"), Block("p", 2, "text", "shows", "b\n")])
