@@ -23,7 +23,7 @@ from atalaia.records import BundleRecord, ModelRecord, MonitorChange, Observatio
 from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import consumer
 from atalaia.stream.deploy import read_bundle_records, read_models
-from atalaia.stream.headers import MARK
+from atalaia.stream.headers import ACCEPTED, MARK, accepted_ms
 from atalaia.stream.ledger import read_facts, read_topic
 from atalaia.stream.partitioner import partition_of
 from atalaia.stream.positions import bounds_of
@@ -182,13 +182,14 @@ def _read_labels(kafka: KafkaSettings) -> tuple[dict[int, LabelLog], dict[int, i
 
 def _take_label(log: LabelLog, message: Message, partition: int, offset: int, written_ms: int) -> None:
     value, model = message.value() or b"", (message.key() or b"").decode("utf-8", "replace")
-    if MARK in dict(message.headers() or ()):
+    headers = dict(message.headers() or ())
+    if MARK in headers:
         try:
             log.mark(offset, msgspec.json.decode(value, type=TimeMark))
         except msgspec.DecodeError:
             log.skip(offset)
     elif model and partition_of(model, LABELS.partitions) == partition:
-        log.add(model, offset, value, written_ms=written_ms)
+        log.add(model, offset, value, written_ms=accepted_ms(headers.get(ACCEPTED), written_ms))
     else:
         log.skip(offset)  # the monitors send it on to its own partition
 

@@ -26,3 +26,13 @@ MARK = "mark"
 
 ACCEPTED = "accepted"
 """On a label written once more, to its model's partition: milliseconds since 1970 of the first time."""
+
+
+def accepted_ms(header: str | bytes | None, written_ms: int) -> int:
+    """When a label was accepted, given its header `ACCEPTED`; anything but a time counts as not given.
+
+    >>> accepted_ms(b"1500", 2000), accepted_ms(b"soon", 2000), accepted_ms(None, 2000)
+    (1500, 2000, 2000)
+    """
+    text = header or b""
+    return int(text) if text.isdigit() and len(text) < 16 else written_ms

@@ -11,7 +11,7 @@ from faust.types import TP
 
 from atalaia.monitors.units import Record
 from atalaia.settings import KafkaSettings
-from atalaia.stream.headers import ACCEPTED, MARK
+from atalaia.stream.headers import ACCEPTED, MARK, accepted_ms
 from atalaia.topics import Topic
 from atalaia.worker.consumer import FencedConsumer, FencedTransport
 from atalaia.worker.credentials import credentials_of
@@ -150,11 +150,10 @@ class Shell:
 
     def _record(self, message: Any) -> Record:
         headers = dict(message.headers or ())
-        accepted = headers.get(ACCEPTED) or b""
         return Record(
             topic=self._topics[message.topic],
             offset=message.offset,
-            timestamp_ms=int(accepted) if _is_digits(accepted) else round(message.timestamp * 1000),
+            timestamp_ms=accepted_ms(headers.get(ACCEPTED), round(message.timestamp * 1000)),
             value=message.value,
             marked=MARK in headers,
             key=None if message.key is None else message.key.decode("utf-8", "replace"),
@@ -200,8 +199,3 @@ class Shell:
         channel = app.topic(*self._topics, key_serializer="raw", value_serializer="raw", acks=False)
         app.agent(channel, name=f"{service}.watch")(self._watch)
         return app
-
-
-def _is_digits(header: bytes) -> bool:
-    """Whether a header is a time; anything else counts as not given."""
-    return header.isdigit() and len(header) < 16
