@@ -43,24 +43,31 @@ class Verdict:
 
 
 class Oracle:
-    """The answer to a row, from the bundle itself.
+    """The answer to a row, from the bundles themselves, by the version that says it answered.
 
     Rows are scored together, once: the same row gets the same answer in whatever batch.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
-        self._writer = ResponseWriter(predictor.manifest)
+    def __init__(self, *predictors: Predictor) -> None:
+        self._predictors = {predictor.manifest.version: predictor for predictor in predictors}
 
     def answers(self, asked: Sequence[Asked]) -> dict[str, InferResponse]:
-        """The right response to each request, by id."""
-        if not asked:
-            return {}
-        served: FloatArray = np.array([entry.row for entry in asked], np.float32).astype(np.float64)
-        responses = self._writer.single_rows(
-            [entry.id for entry in asked], self._predictor.predict(Rows(numeric=served))
-        )
-        return {entry.id: decode_response(body) for entry, body in zip(asked, responses, strict=True)}
+        """The right response to each request, by id; none where an unknown version says it answered."""
+        by_version: dict[str | None, list[Asked]] = defaultdict(list)
+        for entry in asked:
+            by_version[decode_response(entry.body).model_version].append(entry)
+        right: dict[str, InferResponse] = {}
+        for version, predictor in self._predictors.items():
+            if version in by_version:
+                right |= _answers(predictor, by_version[version])
+        return right
+
+
+def _answers(predictor: Predictor, asked: Sequence[Asked]) -> dict[str, InferResponse]:
+    served: FloatArray = np.array([entry.row for entry in asked], np.float32).astype(np.float64)
+    ids = [entry.id for entry in asked]
+    bodies = ResponseWriter(predictor.manifest).single_rows(ids, predictor.predict(Rows(numeric=served)))
+    return {name: decode_response(body) for name, body in zip(ids, bodies, strict=True)}
 
 
 def judge(
@@ -95,19 +102,20 @@ def judge(
     answered = [entry for entry in asked if entry.status == 200]
     right = oracle.answers(answered)
     for entry in answered:
-        wrong += _judge_one(entry, keys.get(entry.id), by_key, right[entry.id])
+        wrong += _judge_one(entry, keys.get(entry.id), by_key, right.get(entry.id))
     return Verdict(_bounded(wrong), len(answered), report.positions)
 
 
 def _judge_one(
-    entry: Asked, key: bytes | None, by_key: Mapping[bytes, Sequence[bytes]], right: InferResponse
+    entry: Asked, key: bytes | None, by_key: Mapping[bytes, Sequence[bytes]], right: InferResponse | None
 ) -> list[str]:
     """What is wrong with one answer of 200."""
     told = decode_response(entry.body)
     if told.id != entry.id:
         return [f"wrong caller: {entry.id} was told the answer of {told.id}"]
-    if not _same(told, right):
-        return [f"wrong answer: {entry.id} was told {told.outputs}, the model says {right.outputs}"]
+    if right is None or not _same(told, right):
+        says = f"the model says {right.outputs}" if right is not None else "nobody deployed that version"
+        return [f"wrong answer: {entry.id} was told {told.outputs} of {told.model_version}, {says}"]
     if key is None:
         return [f"lost request: {entry.id} got 200 and is not on requests"]
     found = by_key.get(key, ())
