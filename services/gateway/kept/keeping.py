@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from functools import partial
 
 import redis
@@ -104,21 +105,33 @@ class ResultKeeper:
                 self._look(store)
 
     def _store(self, messages: list[Message], store: redis.Redis) -> None:
+        """Write answers and positions, unless Redis has meanwhile lost what came before them."""
         now_ms = time.time_ns() // 1_000_000
-        together = store.pipeline(transaction=True)
-        for message in messages:
-            key, value, partition = message.key(), message.value(), message.partition() or 0
-            left_ms = message.timestamp()[1] + KEPT_MS - now_ms
-            if key and value and left_ms > 0:
-                together.set(self._names.answer(key.decode("utf-8", "replace")), value, px=left_ms)
-            self._positions[partition] = (message.offset() or 0) + 1
-        for partition in {message.partition() or 0 for message in messages}:
-            together.set(self._names.position(partition), self._positions[partition])
-        together.execute()
+        partitions = sorted({message.partition() or 0 for message in messages})
+        if not partitions:
+            return
+        with store.pipeline(transaction=True) as together:
+            # Written blindly, a position would hide that the answers behind it are gone.
+            together.watch(*(self._names.position(partition) for partition in partitions))  # type: ignore[no-untyped-call]
+            self._check(store, partitions)
+            together.multi()
+            for message in messages:
+                key, value, partition = message.key(), message.value(), message.partition() or 0
+                left_ms = message.timestamp()[1] + KEPT_MS - now_ms
+                if key and value and left_ms > 0:
+                    together.set(self._names.answer(key.decode("utf-8", "replace")), value, px=left_ms)
+                self._positions[partition] = (message.offset() or 0) + 1
+            for partition in partitions:
+                together.set(self._names.position(partition), self._positions[partition])
+            together.execute()
 
     def _look(self, store: redis.Redis) -> None:
         """What was given must still be there: else it is given again."""
         self._looked_at = time.monotonic()
-        for partition, position in self._positions.items():
+        self._check(store, self._positions)
+
+    def _check(self, store: redis.Redis, partitions: Iterable[int]) -> None:
+        for partition in partitions:
+            position = self._positions.get(partition, 0)
             if position and self._stored(store, partition) < position:
                 raise _Forgotten(f"Redis has lost what was kept of results {partition}; it is filled again")
