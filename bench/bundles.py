@@ -18,7 +18,7 @@ from atalaia.bundles.manifest import Feature, Manifest, ModelFile
 from atalaia.inference.rows import FloatArray, IntArray, Rows
 
 FEATURES = 11
-CLASSES = (3, 4, 5, 6, 7, 8)
+CLASSES: tuple[int, ...] = (3, 4, 5, 6, 7, 8)
 NAME = "bench"
 
 Tables = Mapping[str, Mapping[str, Any]]
@@ -32,10 +32,18 @@ def rows(count: int, *, seed: int) -> FloatArray:
     return np.round(generator.normal(4.0, 1.0, (count, FEATURES)) * scale, 3)
 
 
-def make_bundle(folder: Path, *, monitors: Tables | None = None) -> Bundle:
-    """Train and write the bundle; ``monitors`` are its ``[monitors]`` tables."""
+def make_bundle(folder: Path, *, monitors: Tables | None = None, binary: bool = False) -> Bundle:
+    """Train and write the bundle.
+
+    Parameters
+    ----------
+    monitors : its ``[monitors]`` tables
+    binary : of two classes instead of six, whether the class is above the middle one
+    """
     train, held_out = rows(4_000, seed=1), rows(2_000, seed=2)
-    labels = _labels(train)
+    labels, classes = _labels(train), CLASSES
+    if binary:
+        labels, classes = (labels >= CLASSES[3]).astype(np.int64), (0, 1)
     tree = DecisionTreeClassifier(max_depth=10, random_state=0).fit(train.astype(np.float32), labels)
     options = {id(tree): {"zipmap": False}}
     inputs = [("input", FloatTensorType([None, FEATURES]))]
@@ -46,7 +54,8 @@ def make_bundle(folder: Path, *, monitors: Tables | None = None) -> Bundle:
         task="classification",
         model=ModelFile(inputs="tensor", probabilities="probabilities", label="label"),
         features=tuple(Feature(f"x{place}") for place in range(FEATURES)),
-        classes=CLASSES,
+        classes=classes,
+        positive_class=1 if binary else None,
         monitors=dict(monitors or {}),
     )
     served = held_out.astype(np.float32).astype(np.float64)

@@ -46,15 +46,16 @@ def machine(
     gateways: int = 1,
     grpc: bool = False,
     monitors: bundles.Tables | None = None,
+    binary: bool = False,
 ) -> Iterator[Machine]:
     """Kafka and Redis on free ports in a folder of their own, topics and the benchmark's model in place.
 
     ``grpc`` also has the gateway listen for gRPC, on a free port that its settings name. ``monitors`` are the
-    model's ``[monitors]`` tables, where they are not the defaults.
+    model's ``[monitors]`` tables, where they are not the defaults; ``binary`` makes it one of two classes.
     """
     with tempfile.TemporaryDirectory(prefix="atalaia-bench-") as folder:
         bundle = Path(folder) / _BUNDLE
-        bundles.make_bundle(bundle, monitors=monitors)
+        bundles.make_bundle(bundle, monitors=monitors, binary=binary)
         settings = load(
             kafka={"port": 0, "controller_port": 0},
             redis={"port": 0},
