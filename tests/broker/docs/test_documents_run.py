@@ -1,11 +1,14 @@
 """Every command of the pages for users does what the page says, on one real machine."""
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.broker.docs.pages import Block, exported, missing, read_page
+from tests.broker.docs.pages import DOCS, Block, exported, missing, read_page
 from tests.broker.docs.workplace import Workplace
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(280)]
@@ -13,6 +16,10 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(280)]
 FIRST = "bring-your-model.md"
 OTHERS = ("producers.md", "consumers.md")
 BEGUN = "up"
+
+
+ROW = {"age": 71, "stay_days": 9, "visits": 3}
+MONITORS = ("drift", "fairness", "alerts")
 
 
 def until_it_runs(blocks: list[Block]) -> int:
@@ -41,6 +48,28 @@ def test_bring_your_model(workplace: Workplace) -> None:
 @pytest.mark.parametrize("page", OTHERS)
 def test_a_page_of_commands(page: str, workplace: Workplace) -> None:
     workplace.play(read_page(page))
+
+
+def test_metrics_of_the_monitors_are_as_the_page_says(workplace: Workplace) -> None:
+    page = (DOCS / "operations.md").read_text("utf-8")
+    table = page.split("| metric, after `atalaia_`")[1].split("\n\n")[0]
+    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert len(named) > 15
+    asked = httpx.post(f"{workplace.settings['GATEWAY']}/predict", json=ROW, timeout=20)
+    assert asked.status_code == 200
+    until = time.monotonic() + 30
+    while lacking := named - shown_of_monitors(workplace):
+        assert time.monotonic() < until, lacking
+        time.sleep(0.5)
+
+
+def shown_of_monitors(workplace: Workplace) -> set[str]:
+    """Names of all metrics, without the service's."""
+    names: set[str] = set()
+    for service in MONITORS:
+        text = httpx.get(workplace.metrics[service], timeout=10).text
+        names.update(re.findall(rf"^# TYPE atalaia_{service}_(\w+)", text, re.MULTILINE))
+    return names
 
 
 @pytest.mark.parametrize("page", [FIRST, *OTHERS])

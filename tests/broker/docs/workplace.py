@@ -25,6 +25,7 @@ class Workplace:
         programs = f"{Path(sys.executable).parent}{os.pathsep}{others.get('PATH', '')}"
         self.environment = others | {"PATH": programs, "COLUMNS": "200"}
         self.settings: dict[str, str] = {}
+        self.metrics: dict[str, str] = {}
         self._shown = ""
         self._running = ExitStack()
 
@@ -82,6 +83,7 @@ class Workplace:
         line = machine.stdout.readline()
         assert line, (self.folder / "up.log").read_text()
         told = json.loads(line)
+        self.metrics = told["metrics"]
         self.settings = {
             "GATEWAY": told["gateway"],
             "GRPC": f"127.0.0.1:{grpc_port}",
