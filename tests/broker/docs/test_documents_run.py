@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+import services.gateway.http.app  # noqa: F401 - its refusals are known once it is imported
+from atalaia.errors import Refusal
 from tests.broker.docs.pages import DOCS, Block, exported, missing, read_page
 from tests.broker.docs.workplace import Workplace
 
@@ -77,6 +79,21 @@ def test_no_command_is_left_out(page: str) -> None:
     blocks = read_page(page)
     assert [block.place for block in blocks if block.language == "sh" and block.role is None] == []
     assert any(block.role == "run" for block in blocks)
+
+
+def test_every_refusal_is_in_the_page_with_its_status() -> None:
+    page = (DOCS / "producers.md").read_text("utf-8")
+    rows = [line.split("|")[1:3] for line in page.splitlines() if re.match(r"\| \d{3} \|", line)]
+    told = {(int(status), code) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
+    assert {(kind.status, kind.code) for kind in refusals(Refusal)} == told
+
+
+def refusals(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    """It and all that are narrower, of the library and the gateway."""
+    if kind.__module__.startswith(("atalaia.", "services.gateway.")):
+        yield kind
+    for narrower in kind.__subclasses__():
+        yield from refusals(narrower)
 
 
 def test_what_is_shown_is_looked_for(tmp_path: Path) -> None:
