@@ -2,10 +2,12 @@
 
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from atalaia.auditing.reading import audit
@@ -14,11 +16,13 @@ from atalaia.bundles.folder import Bundle
 from atalaia.bundles.predictor import Predictor
 from atalaia.conservation import Facts, examine
 from atalaia.inference.protocol import decode_request
+from atalaia.results import DriftResult
 from atalaia.runtime.machine import Machine
 from atalaia.settings import KafkaSettings
 from atalaia.stream.headers import MARK
 from atalaia.stream.ledger import read_facts, read_topic
-from atalaia.topics import PREDICTIONS, REQUESTS
+from atalaia.stream.publishing import publish
+from atalaia.topics import DRIFT, PREDICTIONS, REQUESTS
 
 from .checks import Oracle, Predicted, Verdict, judge
 from .counting import read_counts
@@ -27,7 +31,7 @@ from .load import Load
 from .standing import Monitors
 from .troubles import Troubles
 from .truth import Truth
-from .watched import LATENESS_SECONDS, LONGEST_SECONDS, make_bundle, make_machine
+from .watched import LATENESS_SECONDS, LONGEST_SECONDS, NAME, make_bundle, make_machine
 
 SECONDS = float(os.environ.get("ATALAIA_CHAOS_SECONDS", "600"))
 SEED = int(os.environ.get("ATALAIA_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
@@ -77,6 +81,8 @@ def test_trouble_of_each_kind_loses_nothing(machine: Machine, versions: list[Bun
     verdict = run(machine, versions, seconds=0.0, first=[("come and go", "pause a worker"), *first], say=say)
     assert not verdict.wrong, "\n".join(verdict.wrong)
     assert verdict.answered > 100
+    tamper(machine.settings.kafka)
+    assert any("'path': 'n'" in line for line in differences(audit(machine.settings.kafka).windows))
 
 
 @pytest.mark.chaos
@@ -85,6 +91,17 @@ def test_chaos_loses_nothing(machine: Machine, versions: list[Bundle], say: Say)
     verdict = run(machine, versions, seconds=SECONDS, say=say)
     assert not verdict.wrong, "\n".join(verdict.wrong)
     assert verdict.answered > 100
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_an_old_redis_beside_a_new_empty_kafka(tmp_path: Path, versions: list[Bundle], say: Say) -> None:
+    state, bundle = tmp_path / "state", versions[0].folder
+    for _ in range(2):
+        with make_machine(state, bundle) as machine:
+            verdict = run(machine, versions, seconds=0.0, first=[("kill scorer", "kill fairness")], say=say)
+        assert not verdict.wrong, "\n".join(verdict.wrong)
+        shutil.rmtree(state / "kafka")
 
 
 def run(
@@ -139,6 +156,19 @@ def run(
         f"{len(wrong)} differences"
     )
     return Verdict(wrong, verdict.answered, verdict.positions)
+
+
+def tamper(kafka: KafkaSettings) -> None:
+    """Say of a window that it had one row more than it has, as if a row had been counted twice."""
+    results = [
+        msgspec.json.decode(message.value() or b"", type=DriftResult) for message in read_topic(kafka, DRIFT)
+    ]
+    window = results[0].window
+    last = max(
+        (one for one in results if one.window == window),
+        key=lambda one: (one.cut.generation, one.cut.observations),
+    )
+    publish(kafka, DRIFT, msgspec.structs.replace(last, n=last.n + 1), key=NAME)
 
 
 def differences(windows: Windows) -> list[str]:
