@@ -13,7 +13,6 @@ from .load import Load
 from .standing import Monitors
 from .troubles import Troubles
 
-ALWAYS = ("gateway", "scorer", "kafka")
 _LOOK_SECONDS = 0.02
 _LOOK_AT_MONITORS_SECONDS = 0.2
 

@@ -39,7 +39,6 @@ class Troubles:
     canary: Path
     told: list[str] = field(default_factory=list)
     _turn: int = 0
-    _copied: Path | None = None
 
     @property
     def kinds(self) -> dict[str, Callable[[], None]]:
@@ -59,10 +58,11 @@ class Troubles:
 
     def keep_redis(self) -> None:
         """Copy Redis's files as they are now, to be put back later."""
-        copied = self.machine.state_dir / "redis-copied"
-        shutil.rmtree(copied, ignore_errors=True)
-        shutil.copytree(self._redis_folder, copied)
-        self._copied = copied
+        shutil.copytree(self._redis_folder, self._copied)
+
+    @property
+    def _copied(self) -> Path:
+        return self.machine.state_dir / "redis-copied"
 
     def _kill(self, kind: str) -> None:
         names = [name for name in self.machine.supervisor.names if name.split("-")[0] == kind]
@@ -97,13 +97,11 @@ class Troubles:
         self._start_redis()
 
     def _put_back(self) -> None:
-        """What Redis held some time ago is what it holds now."""
-        if self._copied is None:
-            self.keep_redis()
-            return
+        """What Redis held when it was copied is what it holds now; what it held so far comes next time."""
         self.machine.stop("redis", grace_seconds=0)
-        shutil.rmtree(self._redis_folder)
-        shutil.copytree(self._copied, self._redis_folder)
+        until_now = self._redis_folder.rename(self.machine.state_dir / "redis-until-now")
+        self._copied.rename(self._redis_folder)
+        until_now.rename(self._copied)
         self._start_redis()
 
     def _come_and_go(self) -> None:
