@@ -25,7 +25,10 @@ BENCHES = {
     "grpc": "over gRPC beside the same over HTTP, 64 under way",
     "kept": "requests with an Idempotency-Key and asynchronous ones, beside plain ones",
     "scale": "two gateway and two scorer processes beside one of each",
-    "memory": "of gateway and scorer after 1 M rows, and from then on",
+    "memory": "of gateway and scorer after 1 M rows and from then on, of the monitors over 5 M",
+    "drift": "observations in Kafka to fenced state, beside river, whylogs and Evidently",
+    "join": "predictions and labels in Kafka, joined and counted, beside a plain Redis pipeline",
+    "platform": "scorer and monitors together at 20,000 rows a second: lag, and CPU time of the monitors",
     "failover": "a scorer killed or stopped, another running: how long until replies come again",
 }
 """Name and what is measured; the module ``bench.NAME`` has a function ``measure``."""

@@ -45,9 +45,18 @@ def ends(running: Machine, *topics: Topic) -> dict[Topic, int]:
 
 
 def catch_up(
-    running: Machine, service: str, to: Mapping[Topic, int], *, timeout_seconds: float = 200.0
+    running: Machine,
+    service: str,
+    to: Mapping[Topic, int],
+    *,
+    timeout_seconds: float = 200.0,
+    counted: Mapping[str, float] | None = None,
 ) -> Caught:
     """Run a worker until its fence stands at ``to``, and stop it.
+
+    Parameters
+    ----------
+    counted : metrics that then have to come to so much, or the figures would be of something else
 
     Raises
     ------
@@ -64,13 +73,16 @@ def catch_up(
             time.sleep(_POLL_SECONDS)
         began, cpu, redis_cpu = time.perf_counter(), rig.cpu_seconds(worker), fences.cpu_seconds()
         wait(fences, service, to, timeout_seconds=timeout_seconds)
-        return Caught(
+        caught = Caught(
             observations=to[OBSERVATIONS] - first,
             seconds=time.perf_counter() - began,
             cpu_seconds=rig.cpu_seconds(worker) - cpu,
             redis_cpu_seconds=fences.cpu_seconds() - redis_cpu,
             size_mb=worker.memory_info().rss / 1e6,
         )
+        for metric, least in (counted or {}).items():
+            rig.wait_for_metric(running.addresses.metrics[service], metric, least, timeout_seconds=10)
+        return caught
     finally:
         fences.close()
         running.stop(name)

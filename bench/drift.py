@@ -7,6 +7,7 @@ rows in memory already: neither Kafka nor decoding is in theirs.
 
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def measure(*, repeats: int = REPEATS) -> dict[str, Any]:
 
 
 def summary(
-    runs: dict[int, list[Caught]], *, river: dict[int, float], peers: list[profiles.Figures | None]
+    runs: dict[int, list[Caught]], *, river: dict[int, float], peers: Sequence[profiles.Figures | None]
 ) -> dict[str, Any]:
     """The answer of the bench; peers' ratios are medians of those of each turn, river is measured once."""
     by_size = {

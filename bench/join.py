@@ -24,6 +24,7 @@ PIPELINED_ROWS = 200_000
 _PIPELINE_ROWS = 5_000
 _PAYLOAD = b"p" * 13
 """As many bytes as the worker keeps of a prediction."""
+_MATCHED = "atalaia_fairness_join_matched_total"
 _HOUR_MS = 3_600_000
 
 
@@ -127,7 +128,8 @@ def _run(rows: int) -> Run:
         feed.fill_labels(0, rows)
         fences = Fences(running)
         empty = fences.used_bytes()
-        caught = catch_up(running, "fairness", ends(running, OBSERVATIONS, LABELS))
+        reach = ends(running, OBSERVATIONS, LABELS)
+        caught = catch_up(running, "fairness", reach, counted={_MATCHED: rows})
         held = fences.used_bytes()
         began, own, theirs = time.perf_counter(), time.process_time(), fences.cpu_seconds()
         matched = plain_pipeline(running.settings.redis.url or "", PIPELINED_ROWS)

@@ -63,6 +63,30 @@ LIMITS: Mapping[str, tuple[Limit, ...]] = {
         Limit("scorer after 1 M rows", "beside.scorer_mb", "at most", 150, "MB"),
         Limit("gateway's growth from then on", "beside.gateway_growth_mb", "at most", 5, "MB/M rows"),
         Limit("scorer's growth from then on", "beside.scorer_growth_mb", "at most", 5, "MB/M rows"),
+        Limit("drift, thousands of windows", "beside.drift_peak_mb", "at most", 350, "MB"),
+        Limit("fairness, thousands of windows", "beside.fairness_peak_mb", "at most", 350, "MB"),
+        Limit("drift's last quarter above its second", "beside.drift_grown_mb", "at most", 10, "MB"),
+        Limit("fairness' last quarter above its second", "beside.fairness_grown_mb", "at most", 10, "MB"),
+    ),
+    "drift": (
+        Limit(
+            "rows a second, 2,000 a message",
+            "beside.rows_per_second_of_2000_a_message",
+            "at least",
+            250_000,
+            "rows/s",
+        ),
+        Limit("rows a CPU second, of river's over 10,000", "beside.of_river_over_10000", "at least", 500),
+        Limit("rows a CPU second, of whylogs'", "ratio", "at least", 2.0),
+    ),
+    "join": (
+        Limit("joined rows a second", "ours", "at least", 60_000, "rows/s"),
+        Limit("held in Redis", "beside.bytes_a_row_held", "at most", 64, "bytes a row"),
+    ),
+    "platform": (
+        Limit("lag of drift, 19 of 20 looks", "beside.drift_lag_p95_seconds", "at most", 2.0, "s"),
+        Limit("lag of fairness, 19 of 20 looks", "beside.fairness_lag_p95_seconds", "at most", 2.0, "s"),
+        Limit("CPU time of drift and fairness, of the scorer's", "ratio", "at most", 1.0),
     ),
     "failover": (
         Limit("replies again, one scorer killed", "beside.killed_replies_seconds", "at most", 10, "s"),

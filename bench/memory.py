@@ -1,8 +1,9 @@
-"""Memory of gateway and scorer over two million rows: how much after the first, how much more by the last.
+"""Memory of gateway and scorer over two million rows, and of the monitors over five million.
 
 Each step writes rows straight to Kafka, one a request, and posts as many again through the gateway: most in
 requests of 256 rows, the rest one by one. The scorer therefore sees twice the rows of the gateway. Sizes are
-resident sets in MB (10^6 bytes), shared libraries included, read once a step when all is answered.
+resident sets in MB (10^6 bytes), shared libraries included, read once a step when all is answered. The
+monitors come after that, on a machine of their own: `bench.memory_monitors`.
 """
 
 import tempfile
@@ -14,7 +15,7 @@ import numpy as np
 import psutil
 
 from atalaia.runtime.machine import Machine
-from bench import bundles, rig
+from bench import bundles, memory_monitors, rig
 from bench.load import run
 
 STEP_ROWS = 100_000
@@ -46,7 +47,16 @@ def measure(*, steps: int = STEPS, step_rows: int = STEP_ROWS) -> dict[str, Any]
             sizes = ", ".join(f"{name} {values[-1]:.0f} MB" for name, values in samples.items())
             rig.tell(f"{rows[-1]:,} rows through each: {sizes}")
         cpu = sum(map(rig.cpu_seconds, measured.values())) - cpu
-    return summary(rows, samples, cpu_seconds=cpu)
+    return with_monitors(summary(rows, samples, cpu_seconds=cpu), memory_monitors.sample())
+
+
+def with_monitors(answer: dict[str, Any], taken: memory_monitors.Samples) -> dict[str, Any]:
+    """The answer with what the monitors took beside."""
+    return {
+        **answer,
+        "beside": {**answer["beside"], **memory_monitors.figures(taken)},
+        "monitors": {"rows": taken.rows, "samples_mb": taken.sizes_mb},
+    }
 
 
 def summary(rows: Sequence[int], samples: dict[str, list[float]], *, cpu_seconds: float) -> dict[str, Any]:
