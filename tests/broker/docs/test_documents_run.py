@@ -1,6 +1,7 @@
 """Every command of the pages for users does what the page says, on one real machine."""
 
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,8 @@ def until_it_runs(blocks: list[Block]) -> int:
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     """The machine of the first page, with its model."""
+    if shutil.which("curl") is None:
+        pytest.skip("the commands of the pages need curl; install it to run them")
     blocks = read_page(FIRST)
     place = Workplace(tmp_path_factory.mktemp("documents"))
     try:
