@@ -211,19 +211,6 @@ SILENCES = Topic(
     consumers=("gateway", "alerts"),
     cleanup="compact",
 )
-SNAPSHOTS = Topic(
-    name="snapshots",
-    summary="Sequential detectors as they stand, to look at; their state is kept with the fence",
-    key="model@version/role/column/detector",
-    value=None,
-    partitions=1,
-    retention_ms=-1,
-    max_value_bytes=MAX_REQUEST_BYTES,
-    producers=("drift", "fairness"),
-    consumers=("people",),
-    cleanup="compact",
-)
-
 TOPICS: tuple[Topic, ...] = (
     REQUESTS,
     PREDICTIONS,
@@ -238,6 +225,5 @@ TOPICS: tuple[Topic, ...] = (
     SILENCES,
     MODELS,
     BUNDLES,
-    SNAPSHOTS,
     DEAD_LETTERS,
 )

@@ -101,7 +101,8 @@ def monitor(settings: Settings, service: str, worker: int) -> Service:
 def present() -> tuple[str, ...]:
     """The services that can run here, in the order of `KNOWN`: monitors need the libraries of ``watch``."""
     found = [name for name in KNOWN if importlib.util.find_spec(f"services.{name}.__main__") is not None]
-    watching = importlib.util.find_spec("faust") is not None
+    # Not faust itself, which takes the place of its own module once it is imported.
+    watching = importlib.util.find_spec("aiokafka") is not None
     return tuple(name for name in found if watching or name not in MONITORS)
 
 

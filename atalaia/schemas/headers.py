@@ -3,7 +3,17 @@
 from typing import Any
 
 from atalaia.errors import Refusal
-from atalaia.stream.headers import DEADLINE, MARK, MODEL, OUTCOME, REPLY, RESULT, TRACEPARENT, VERSION
+from atalaia.stream.headers import (
+    ACCEPTED,
+    DEADLINE,
+    MARK,
+    MODEL,
+    OUTCOME,
+    REPLY,
+    RESULT,
+    TRACEPARENT,
+    VERSION,
+)
 
 Document = dict[str, Any]
 
@@ -32,7 +42,15 @@ REQUEST_HEADERS: Document = {
     MARK: _MARK,
 }
 
-LABEL_HEADERS: Document = {MARK: _MARK}
+LABEL_HEADERS: Document = {
+    MARK: _MARK,
+    ACCEPTED: {
+        "type": "string",
+        "pattern": _DIGITS,
+        "description": "On labels sent on to their model's partition: when they were first accepted, in "
+        "milliseconds since 1970",
+    },
+}
 
 PREDICTION_HEADERS: Document = {
     TRACEPARENT: {"type": "string", "description": "Carried on from the request"},

@@ -14,7 +14,7 @@ def topics_of(service: str) -> tuple[Topic, ...]:
     """The topics a service writes.
 
     >>> [topic.name for topic in topics_of("fairness")]
-    ['performance', 'fairness', 'alerts', 'snapshots', 'dead-letters']
+    ['performance', 'fairness', 'alerts', 'dead-letters']
     """
     return tuple(topic for topic in TOPICS if service in topic.producers)
 

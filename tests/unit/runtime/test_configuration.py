@@ -104,10 +104,10 @@ def test_monitors_run_where_their_libraries_are(monkeypatch: pytest.MonkeyPatch)
     found = importlib.util.find_spec
     assert "gateway" in services.present()
 
-    def without_faust(name: str) -> object:
-        return None if name == "faust" else found(name)
+    def without_aiokafka(name: str) -> object:
+        return None if name == "aiokafka" else found(name)
 
-    monkeypatch.setattr("atalaia.runtime.services.importlib.util.find_spec", without_faust)
+    monkeypatch.setattr("atalaia.runtime.services.importlib.util.find_spec", without_aiokafka)
     assert services.present() == ("gateway", "scorer")
 
 
