@@ -8,10 +8,11 @@ here change those three things, and how a worker leaves its group.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import cast
+from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import NoOffsetForPartitionError
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT
@@ -20,6 +21,7 @@ from yarl import URL
 from atalaia.worker.ending import end_process
 
 FETCH_WAIT_MS = 100
+_NOT_SOUGHT_SECONDS = 0.02
 
 Open = Callable[[Iterable[TP]], Mapping[TP, int]]
 """Opens the units of assigned partitions; where to read from."""
@@ -61,6 +63,18 @@ class CommittedReader(AIOKafkaConsumerThread):
         consumer._partition_assignment_strategy = [RangePartitionAssignor]  # noqa: SLF001
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
         return consumer
+
+    async def _fetch_records(self, *arguments: Any, **named: Any) -> Any:
+        """Fetch nothing before the seek: with no position of the group's, aiokafka would call it an error.
+
+        Units that take long to open lose that race, and the worker that ends of it moves the partitions of
+        the others, who lose it in their turn.
+        """
+        try:
+            return await super()._fetch_records(*arguments, **named)
+        except NoOffsetForPartitionError:
+            await asyncio.sleep(_NOT_SOUGHT_SECONDS)
+            return {}
 
     async def seek_all(self, wanted: Mapping[TP, int]) -> None:
         """Seek every partition; in this thread nothing is fetched meanwhile."""
