@@ -1,5 +1,6 @@
 """The thread that takes `results` into Redis, where every gateway finds them."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable
@@ -79,7 +80,9 @@ class ResultKeeper:
                     _log.warning("results cannot be kept, trying again", reason=said)
                 self._stop.wait(_RETRY_SECONDS)
             finally:
-                client.close()
+                # Partitions given in its last moment are looked up in a Redis that may be away.
+                with contextlib.suppress(KafkaException, redis.RedisError):
+                    client.close()
                 store.close()
 
     def _assign(self, store: redis.Redis, client: Consumer, assigned: list[TopicPartition]) -> None:
