@@ -199,6 +199,9 @@ def _fetched(client: httpx.Client, entry: Promised, until_seconds: float) -> Ask
             status, body = answer.status_code, answer.content
         except httpx.TransportError:
             status = NOT_TOLD
-        if status == httpx.codes.OK or time.monotonic() > until_seconds:
+        if (
+            status not in (NOT_TOLD, httpx.codes.ACCEPTED, httpx.codes.SERVICE_UNAVAILABLE)
+            or time.monotonic() > until_seconds
+        ):
             return Asked(entry.id, entry.row, status, body)
         time.sleep(0.1)

@@ -37,6 +37,8 @@ SECONDS = float(os.environ.get("ATALAIA_CHAOS_SECONDS", "600"))
 SEED = int(os.environ.get("ATALAIA_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 SETTLE_SECONDS = 60.0
 FETCH_SECONDS = 60.0
+FETCHED = (200, 422)
+"""Statuses of what was fetched: answered, or abstained from."""
 SHORT = (
     ("kill gateway", "kill scorer", "kill drift", "kill fairness"),
     ("kill kafka", "kill alerts"),
@@ -144,7 +146,11 @@ def run(
     wrong = [
         *verdict.wrong,
         *(f"behind: {service} did not catch up" for service in behind),
-        *(f"never fetched: {entry.id} ended with {entry.status}" for entry in fetched if entry.status != 200),
+        *(
+            f"never fetched: {entry.id} ended with {entry.status}"
+            for entry in fetched
+            if entry.status not in FETCHED
+        ),
         *differences(windows),
         *counts.wrong,
     ]
