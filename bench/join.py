@@ -129,7 +129,7 @@ def _run(rows: int) -> Run:
         fences = Fences(running)
         empty = fences.used_bytes()
         reach = ends(running, OBSERVATIONS, LABELS)
-        caught = catch_up(running, "fairness", reach, counted={_MATCHED: rows})
+        caught = catch_up(running, "fairness", reach, counted={_MATCHED: feed.answered(rows)})
         held = fences.used_bytes()
         began, own, theirs = time.perf_counter(), time.process_time(), fences.cpu_seconds()
         matched = plain_pipeline(running.settings.redis.url or "", PIPELINED_ROWS)

@@ -81,6 +81,10 @@ class Feed:
         )
         self._encode = msgspec.json.Encoder().encode
 
+    def answered(self, rows: int) -> int:
+        """How many of the first rows the model did not abstain from: the others wait for no label."""
+        return int((~self._abstained[np.arange(rows) % SCORED_ROWS]).sum())
+
     def observe(self, first: int, count: int) -> None:
         """Write one message of rows [first, first + count)."""
         self._write(OBSERVATIONS, self._encode(self._observation(first, count)))
