@@ -76,8 +76,10 @@ class Promises:
         self._touched.clear()
 
     def restart(self) -> None:
-        """Time, or settings, begin anew."""
+        """Time, or settings, begin anew: of what is open now the monitor may have told the last."""
         self._closed = dict.fromkeys(self._closed, False)
+        self._books.clear()
+        self._touched.clear()
 
     def untold(self, latest: Mapping[Place, Published], *, since_ms: int | None) -> Iterator[Untold]:
         """What is missing of the latest results, of windows that start at a time or later."""
