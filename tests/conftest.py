@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from atalaia.runtime import kafka as kafka_runtime
 from atalaia.runtime import redis as redis_runtime
@@ -11,6 +12,10 @@ from atalaia.runtime.jars import fetch_jars
 from atalaia.runtime.java import find_java
 from atalaia.runtime.ports import free_port
 from atalaia.runtime.supervisor import Supervisor
+
+
+settings.register_profile("ci", derandomize=True)
+"""The same examples each time, so that whoever looks at a failure sees it too; elsewhere they are new ones."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
