@@ -182,17 +182,19 @@ class Fences:
     def __init__(self, running: Machine) -> None:
         self._client = redis.Redis.from_url(running.settings.redis.url or "")
         self._keys: dict[str, bytes] = {}
+        self._known: dict[str, dict[str, int]] = {}
 
     def position(self, service: str, topic: Topic) -> int:
-        """The next offset of the model's partition; 0 before there is any state."""
-        if service not in self._keys:
-            pattern = f"atalaia:{{{service}:{PARTITION}}}:*:fence"
-            found = list(self._client.scan_iter(match=pattern))
-            if not found:
-                return 0
-            self._keys[service] = found[0]
-        stored = self._client.hget(self._keys[service], "fence")
-        return Fence.decode(stored).positions.get(topic.name, 0) if isinstance(stored, bytes) else 0
+        """The next offset of the model's partition; 0 before there is any state.
+
+        The one last seen where Redis says that a script is running: until it ends, no fence moves.
+        """
+        try:
+            self._known[service] = self._positions(service)
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSY"):
+                raise
+        return self._known.get(service, {}).get(topic.name, 0)
 
     def used_bytes(self) -> int:
         """What Redis holds in memory, all of it."""
@@ -202,6 +204,16 @@ class Fences:
         """CPU time of Redis so far."""
         info = self._client.info("cpu")
         return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+
+    def _positions(self, service: str) -> dict[str, int]:
+        if service not in self._keys:
+            pattern = f"atalaia:{{{service}:{PARTITION}}}:*:fence"
+            found = list(self._client.scan_iter(match=pattern))
+            if not found:
+                return {}
+            self._keys[service] = found[0]
+        stored = self._client.hget(self._keys[service], "fence")
+        return Fence.decode(stored).positions if isinstance(stored, bytes) else {}
 
     def close(self) -> None:
         """Close the connection."""
