@@ -13,9 +13,8 @@ from atalaia.runtime.java import find_java
 from atalaia.runtime.ports import free_port
 from atalaia.runtime.supervisor import Supervisor
 
-
 settings.register_profile("ci", derandomize=True)
-"""The same examples each time, so that whoever looks at a failure sees it too; elsewhere they are new ones."""
+"""The same examples each time, so that whoever looks at a failure sees it; elsewhere they are new ones."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
