@@ -80,6 +80,8 @@ def server_directives(*, folder: Path, port: int) -> list[tuple[str, str]]:
         # Cut inside a script's transaction, half of it would be executed: it is mended before the start.
         ("aof-load-truncated", "no"),
         ("maxmemory-policy", "noeviction"),
+        # A large step on a busy machine may take seconds: others wait for it instead of being refused.
+        ("lua-time-limit", "60000"),
         # The spelling that 6.2 and 7 both know.
         ("hash-max-ziplist-entries", "512"),
     ]

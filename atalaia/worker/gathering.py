@@ -5,7 +5,8 @@ from collections import defaultdict
 from atalaia.monitors.units import Record
 
 MOST_MESSAGES = 1_000
-MOST_BYTES = 8_388_608
+MOST_BYTES = 4_194_304
+"""A step of more rows than these hold would keep Redis from others for long."""
 
 
 class Gathered:

@@ -16,6 +16,7 @@ import structlog
 from prometheus_client import REGISTRY
 
 from atalaia.errors import AtalaiaError, SettingsError, StreamUnavailable
+from atalaia.memory import return_freed_memory
 from atalaia.monitors.units import Models, PartitionMonitor
 from atalaia.settings import MonitorServiceSettings, Settings
 from atalaia.state.fence import Unit, configuration_digest
@@ -229,6 +230,7 @@ def run_worker(
 
     A worker that is in doubt ends its process with `atalaia.worker.ending.EXIT_CODE`, to be started again.
     """
+    return_freed_memory()
     logs.configure(service)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,11 +7,11 @@ import time
 import structlog
 
 from atalaia.errors import AtalaiaError, StreamUnavailable
+from atalaia.memory import return_freed_memory
 from atalaia.settings import load
 from atalaia.stream.catalog import Catalog
 from atalaia.telemetry import endpoint, logs
 from services.scorer.loop import Loop
-from services.scorer.memory import return_freed_memory
 from services.scorer.served import Served
 
 _log = structlog.get_logger()

@@ -130,7 +130,9 @@ def test_records_are_taken_together_by_partition(scene: Scene) -> None:
 @pytest.mark.parametrize("bound", ["messages", "bytes"])
 def test_what_is_full_waits_no_longer(scene: Scene, bound: str) -> None:
     scene.shell._interval_seconds = 3600
-    count, value = (gathering.MOST_MESSAGES, b"v") if bound == "messages" else (2, b"v" * (1 << 22))
+    count, value = (
+        (gathering.MOST_MESSAGES, b"v") if bound == "messages" else (2, b"v" * (gathering.MOST_BYTES // 2))
+    )
 
     async def act() -> None:
         for offset in range(count):
