@@ -23,6 +23,7 @@ BENCHES = {
     "scorer": "from Kafka to committed predictions and observations, beside a bare consume-produce",
     "gateway": "over HTTP and back, beside a route that does nothing and MLServer",
     "grpc": "over gRPC beside the same over HTTP, 64 under way",
+    "swap": "versions swapped while requests come: what a swap adds to a request",
     "kept": "requests with an Idempotency-Key and asynchronous ones, beside plain ones",
     "scale": "two gateway and two scorer processes beside one of each",
     "memory": "of gateway and scorer after 1 M rows and from then on, of the monitors over 5 M",

@@ -32,7 +32,9 @@ def rows(count: int, *, seed: int) -> FloatArray:
     return np.round(generator.normal(4.0, 1.0, (count, FEATURES)) * scale, 3)
 
 
-def make_bundle(folder: Path, *, monitors: Tables | None = None, binary: bool = False) -> Bundle:
+def make_bundle(
+    folder: Path, *, version: str = "1", monitors: Tables | None = None, binary: bool = False
+) -> Bundle:
     """Train and write the bundle.
 
     Parameters
@@ -50,7 +52,7 @@ def make_bundle(folder: Path, *, monitors: Tables | None = None, binary: bool = 
     onnx = skl2onnx.to_onnx(tree, initial_types=inputs, options=options, target_opset=17)
     manifest = Manifest(
         name=NAME,
-        version="1",
+        version=version,
         task="classification",
         model=ModelFile(inputs="tensor", probabilities="probabilities", label="label"),
         features=tuple(Feature(f"x{place}") for place in range(FEATURES)),

@@ -57,6 +57,10 @@ LIMITS: Mapping[str, tuple[Limit, ...]] = {
         Limit("asynchronous requests a second, of a route that does nothing", "ratio", "at least", 0.5),
         Limit("requests with a key, of those without", "beside.keyed_ratio", "at least", 0.7),
     ),
+    "swap": (
+        Limit("what a swap adds to the slowest request, median", "ours", "at most", 20, "ms"),
+        Limit("requests that failed", "beside.failed_requests", "at most", 0),
+    ),
     "scale": (Limit("CPU time a request of two processes each, of one each", "cpu_ratio", "at most", 1.5),),
     "memory": (
         Limit("gateway after 1 M rows", "beside.gateway_mb", "at most", 150, "MB"),
