@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from confluent_kafka import KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message, Producer, TopicPartition
 
 from atalaia.bundles.folder import Bundle
 from atalaia.bundles.manifest import Manifest
@@ -219,19 +219,22 @@ def _take_effect(kafka: KafkaSettings, record: ModelRecord, deployment: Deployme
     """Mark where a deployment begins, and record it there; the same record where nothing changes."""
     if _added(record, record.name, deployment) is record:
         return record
+    # One client for both, since scorers wait from the first mark to the record.
+    client = producer(kafka, **{"linger.ms": 0})
+    client.list_topics(kafka.topic_prefix + MODELS.name, timeout=_TIMEOUT_SECONDS)
     began = time.monotonic()
-    positions = _announce(kafka, record.name, deployment)
+    positions = _announce(client, kafka, record.name, deployment)
     if time.monotonic() - began > _ANNOUNCED_SECONDS:
         raise StreamUnavailable(
             f"the marks of {record.name} {deployment.version} took Kafka more than {_ANNOUNCED_SECONDS:g} s; "
             "nothing has changed, try again"
         )
-    return _record(
-        kafka, _added(record, record.name, msgspec.structs.replace(deployment, positions=positions))
-    )
+    changed = _added(record, record.name, msgspec.structs.replace(deployment, positions=positions))
+    publish(kafka, MODELS, changed, key=changed.name, client=client)
+    return changed
 
 
-def _announce(kafka: KafkaSettings, name: str, deployment: Deployment) -> dict[int, int]:
+def _announce(client: Producer, kafka: KafkaSettings, name: str, deployment: Deployment) -> dict[int, int]:
     """Write a mark to every partition of `requests`; the positions after them."""
     now_ms = time.time_ns() // 1_000_000
     mark = TimeMark("deployment", now_ms, name, deployed_at=deployment.deployed_at)
@@ -244,7 +247,6 @@ def _announce(kafka: KafkaSettings, name: str, deployment: Deployment) -> dict[i
         if error is None:
             positions[message.partition() or 0] = (message.offset() or 0) + 1
 
-    client = producer(kafka, **{"linger.ms": 0})
     partitions = client.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions
     for partition in partitions:
         client.produce(topic, value=value, partition=partition, headers=headers, on_delivery=on_delivery)

@@ -1,7 +1,7 @@
 """Writing one record durably, for commands: acknowledged, or an error that says why not."""
 
 import msgspec
-from confluent_kafka import Message
+from confluent_kafka import Message, Producer
 
 from atalaia.errors import StreamUnavailable
 from atalaia.settings import KafkaSettings
@@ -19,19 +19,21 @@ def publish(
     *,
     key: str | None = None,
     partition: int | None = None,
+    client: Producer | None = None,
 ) -> int:
     """Write a record and return its offset, once Kafka has acknowledged it.
 
     Parameters
     ----------
     partition : where it goes; by its key where None
+    client : a producer that is connected already, where there is one
 
     Raises
     ------
     StreamUnavailable
         where Kafka does not acknowledge.
     """
-    client = producer(kafka)
+    client = client or producer(kafka, **{"linger.ms": 0})
     failures: list[str] = []
     offsets: list[int] = []
 
