@@ -179,7 +179,8 @@ class Worker:
         while not self._stopping.is_set():
             shell.tick()
             now = time.monotonic()
-            if now >= report_at:
+            # Until it has something to watch, the watch is told at once: a unit may hang at its first step.
+            if now >= report_at or not self._report.positions:
                 self._report = shell.units.report()
                 report_at = now + _REPORT_SECONDS
             await asyncio.sleep(_TICK_SECONDS)
