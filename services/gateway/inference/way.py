@@ -22,7 +22,9 @@ Reader = Callable[[Intake, bytes], Asked]
 """Reads a body in one of the protocols."""
 
 
-async def infer(gateway: Gateway, request: Request, call: Call, read: Reader) -> tuple[Asked, bytes, Answer]:
+async def infer(
+    gateway: Gateway, request: Request, call: Call, read: Reader, *, tensors: bool = False
+) -> tuple[Asked, bytes, Answer]:
     """What was asked, the reply's own bytes, and what they say.
 
     Raises
@@ -31,7 +33,6 @@ async def infer(gateway: Gateway, request: Request, call: Call, read: Reader) ->
         any of them.
     """
     gateway.exchange.admit()
-    tensors = call.head_length is not None
     body = await read_body(request, max_bytes=gateway.settings.max_body_bytes, tensors=tensors)
     named = request.path_params
     return await infer_body(

@@ -50,7 +50,8 @@ class _Protocol:
 
     async def infer(self, request: Request, call: Call) -> Response:
         read = Intake.read_protocol if call.head_length is None else _reader_of_tensors(call.head_length)
-        asked, reply, answer = await infer(self._gateway, request, call, read)
+        tensors = call.head_length is not None
+        asked, reply, answer = await infer(self._gateway, request, call, read, tensors=tensors)
         wanted = wanted_outputs(asked.body)
         if wanted is not None:
             selected = answer.body if asked.outputs is None else selection(answer, asked.outputs)
