@@ -71,7 +71,7 @@ loadtest: $(INSTALLED)  ## 1, 5 and 10 users, then a constant rate (HOST=URL for
 	@$(BIN)/python -m loadtest $(if $(HOST),--host $(HOST)) $(ARGS)
 
 chaos: $(INSTALLED)  ## kill processes at random under load, for minutes
-	@$(BIN)/pytest -m chaos tests/chaos $(ARGS)
+	@$(BIN)/pytest -m chaos tests $(ARGS)
 
 clean:  ## remove environments and caches
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis

@@ -18,10 +18,13 @@ settings.register_profile("ci", derandomize=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The first of them starts the broker, in a fresh clone after fetching it.
     for item in items:
-        if item.get_closest_marker("broker") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(240))
+        if item.get_closest_marker("broker"):
+            # Processes are started and killed under limits of time, beside whatever else the machine does.
+            item.add_marker(pytest.mark.flaky(reruns=2))
+            # The first of them starts the broker, in a fresh clone after fetching it.
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(240))
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ from atalaia.worker.ending import end_process
 
 FETCH_WAIT_MS = 100
 _NOT_SOUGHT_SECONDS = 0.02
+_SOUGHT_WITHIN_SECONDS = 15.0
+"""A position that is still missing after so long is an error after all."""
 
 Open = Callable[[Iterable[TP]], Mapping[TP, int]]
 """Opens the units of assigned partitions; where to read from."""
@@ -57,6 +59,8 @@ class FencedConsumer(Consumer):
 class CommittedReader(AIOKafkaConsumerThread):
     """Reads committed data only, with partition q of every topic on one worker."""
 
+    _without_position = 0
+
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         consumer: AIOKafkaConsumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust gives no other way
@@ -71,10 +75,15 @@ class CommittedReader(AIOKafkaConsumerThread):
         the others, who lose it in their turn.
         """
         try:
-            return await super()._fetch_records(*arguments, **named)
+            records = await super()._fetch_records(*arguments, **named)
         except NoOffsetForPartitionError:
+            self._without_position += 1
+            if self._without_position * _NOT_SOUGHT_SECONDS > _SOUGHT_WITHIN_SECONDS:
+                raise
             await asyncio.sleep(_NOT_SOUGHT_SECONDS)
             return {}
+        self._without_position = 0
+        return records
 
     async def seek_all(self, wanted: Mapping[TP, int]) -> None:
         """Seek every partition; in this thread nothing is fetched meanwhile."""
