@@ -151,7 +151,7 @@ class Catalog(Generic[Loaded]):
         """
         self._reader = LogReader(self._kafka, (BUNDLES, MODELS))
         self._apply(list(self._reader.read_to_end()))
-        self._applied = dict(self._reader.ends)
+        self._applied = dict(self._reader.positions)
         self._thread.start()
 
     def catch_up(self, *, timeout_seconds: float = 10.0) -> View[Loaded]:
@@ -193,7 +193,7 @@ class Catalog(Generic[Loaded]):
             if messages:
                 self._apply(messages)
             with self._changed:
-                self._applied = dict(self._reader.ends)
+                self._applied = dict(self._reader.positions)
                 self._changed.notify_all()
         self._reader.close()
 

@@ -49,6 +49,8 @@ class LogReader:
             raise StreamUnavailable(f"Kafka at {kafka.bootstrap_servers} does not answer: {error}") from error
         self._partitions = {(entry.topic, entry.partition) for entry in partitions}
         self.ends: Ends = {}
+        self.positions: Ends = {}
+        """Before which all of a partition has been read; known sooner than that it is the end."""
         if {name for name, _ in self._partitions} != set(names):
             self._consumer.close()
             raise StreamUnavailable(
@@ -69,11 +71,13 @@ class LogReader:
         first = self._consumer.poll(timeout_seconds)
         messages = []
         for message in [] if first is None else [first, *self._consumer.consume(500, 0)]:
-            error = message.error()
+            error, offset = message.error(), message.offset() or 0
+            place = message.topic() or "", message.partition() or 0
             if error is None:
                 messages.append(message)
+                self.positions[place] = offset + 1
             elif error.code() == PARTITION_END:
-                self.ends[message.topic() or "", message.partition() or 0] = message.offset() or 0
+                self.ends[place] = self.positions[place] = offset
         return messages
 
     def read_to_end(self) -> Iterator[Message]:

@@ -13,6 +13,8 @@ from atalaia.records import ModelRecord
 from atalaia.runtime.machine import Machine
 from atalaia.stream.deploy import deploy, promote, read_models, retire, rollback
 from atalaia.stream.ledger import read_facts
+from atalaia.stream.logs import LogReader
+from atalaia.topics import MODELS
 
 from .log import Headers, Log, Position, row
 from .models import line_bundle
@@ -115,3 +117,18 @@ def test_a_model_without_its_primary_answers_nobody_until_one_is_back(
     answers = [log.prediction(key) for key in asked]
     assert [answer.get("model_version") for answer in answers] == ["1", None, "1"]
     assert "no version" in answers[1]["error"]
+
+
+def test_a_reader_knows_how_far_it_has_read_before_it_is_told_of_an_end(
+    machine: Machine, bundles: Path
+) -> None:
+    # Who waits for a record would else wait out a fetch that finds nothing more.
+    name, kafka = f"read-{uuid.uuid4().hex[:8]}", machine.settings.kafka
+    with LogReader(kafka, (MODELS,)) as reader:
+        assert list(reader.read_to_end())
+        deploy(shifted(bundles, name, "1"), settings=machine.settings)
+        found = reader.read(timeout_seconds=10.0)
+        while not found:
+            found = reader.read(timeout_seconds=10.0)
+        place = found[-1].topic() or "", found[-1].partition() or 0
+        assert reader.positions[place] == (found[-1].offset() or 0) + 1
