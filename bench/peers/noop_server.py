@@ -1,6 +1,7 @@
 """The process of `bench.peers.noop`."""
 
 import sys
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -9,6 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _ANSWER = b'{"outputs":[]}'
+DECLARED = "/declared"
+"""Before the path of the route that FastAPI itself reads and answers."""
 
 
 async def answer(request: Request) -> Response:
@@ -17,10 +20,17 @@ async def answer(request: Request) -> Response:
     return Response(_ANSWER, media_type="application/json")
 
 
+async def answer_declared(model: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The same, as FastAPI's users write it."""
+    del model, body
+    return {"outputs": []}
+
+
 def main(port: int) -> None:
     """Serve until SIGTERM, configured as the gateway is."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.router.routes.append(Route("/v2/models/{model}/infer", answer, methods=["POST"]))
+    app.post(f"{DECLARED}/v2/models/{{model}}/infer")(answer_declared)
     app.router.routes.append(Route("/readyz", answer, methods=["GET"]))
     uvicorn.run(
         app,

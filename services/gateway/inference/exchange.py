@@ -24,6 +24,8 @@ _log = structlog.get_logger()
 Told = TypeVar("Told")
 
 PULSE_SECONDS = 0.05
+CHASE_SECONDS = 0.001
+"""How often delivery reports are looked for while somebody waits for one, as for a 202."""
 PING_SECONDS = 1.0
 SILENCE_SECONDS = 3.0
 """Without a ping coming back for this long, Kafka counts as away."""
@@ -83,6 +85,8 @@ class Exchange:
         self._was_up = False
         self._broken: str | None = None
         self._pulse: asyncio.TimerHandle | None = None
+        self._unacknowledged = 0
+        self._chase: asyncio.TimerHandle | None = None
 
     @property
     def up(self) -> bool:
@@ -103,8 +107,9 @@ class Exchange:
 
     def stop(self) -> None:
         """Stop reading and publishing."""
-        if self._pulse is not None:
-            self._pulse.cancel()
+        for timer in (self._pulse, self._chase):
+            if timer is not None:
+                timer.cancel()
         self._reader.stop()
         self._producer.flush(1.0)
 
@@ -187,7 +192,7 @@ class Exchange:
             if wait_seconds:
                 headers.append((REPLY, self._address))
             self._publish(key, value, headers, version)
-            await waiting.accepted
+            await self._acknowledged(waiting.accepted)
             if not wait_seconds:
                 return None
             timer.cancel()
@@ -210,6 +215,20 @@ class Exchange:
         except KafkaException as error:
             raise _not_accepted(error.args[0]) from error
         self._producer.poll(0)
+
+    async def _acknowledged(self, accepted: asyncio.Future[None]) -> None:
+        """Wait for Kafka's word, and look for it meanwhile: the pulse comes too seldom for who waits."""
+        self._unacknowledged += 1
+        if self._chase is None:
+            self._chase = self._loop.call_later(CHASE_SECONDS, self._look)
+        try:
+            await accepted
+        finally:
+            self._unacknowledged -= 1
+
+    def _look(self) -> None:
+        self._producer.poll(0)
+        self._chase = self._loop.call_later(CHASE_SECONDS, self._look) if self._unacknowledged else None
 
     def _expire(self, waiting: _Waiting, waited_seconds: float) -> None:
         self._producer.poll(0)

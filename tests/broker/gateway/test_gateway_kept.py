@@ -1,6 +1,7 @@
 """Answers that are kept: fetched from any gateway, counted once, and there again after Redis was wiped."""
 
 import contextlib
+import statistics
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from atalaia.settings import KafkaSettings, Settings
 from atalaia.stream.admin import create_topics
 from atalaia.stream.deploy import deploy
 from atalaia.stream.ledger import read_facts
+from services.gateway.inference.exchange import PULSE_SECONDS
 from services.gateway.kept.preferences import new_ticket
 from tests.broker.gateway import processes
 from tests.broker.gateway.conftest import environment_of
@@ -94,6 +96,18 @@ def observed(place: Place, request_id: str) -> int:
     """How often a request id was counted by the monitors' input."""
     facts = read_facts(place.settings.kafka)
     return sum(request.id == request_id for message in facts.observations for request in message.requests)
+
+
+def test_who_asks_alone_does_not_wait_for_others_to_hear_that_kafka_has_the_request(
+    one: httpx.Client,
+) -> None:
+    waited = []
+    for _ in range(20):
+        began = time.monotonic()
+        assert one.post("/predict", json=ROW, headers=ASYNC).status_code == 202
+        waited.append(time.monotonic() - began)
+    # Before acknowledgements were looked for, each waited for the exchange's next pulse.
+    assert statistics.median(waited) < 0.8 * PULSE_SECONDS
 
 
 def test_an_asynchronous_answer_is_fetched_from_any_gateway(one: httpx.Client, other: httpx.Client) -> None:
