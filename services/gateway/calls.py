@@ -33,11 +33,11 @@ Metric = TypeVar("Metric", Counter, Histogram)
 
 
 class Later(Exception):
-    """What ends a request early and is no refusal."""
+    """What ends a request early and is no refusal; ``response`` is what the caller gets."""
 
-    def response(self) -> Response:
-        """What the caller gets."""
-        raise NotImplementedError
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
 
 
 class Call:
@@ -201,7 +201,7 @@ def _route(gateway: Gateway, method: str, path: str, handler: Handler) -> Route:
         except Refusal as refusal:
             response = refuse(refusal, request, call)
         except Later as later:
-            response = later.response()
+            response = later.response
         except ClientDisconnect:
             call.code = "client_disconnected"
             response = Response(status_code=CLIENT_GONE)

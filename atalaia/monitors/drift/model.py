@@ -90,14 +90,7 @@ class DriftModel:
         ended = self.clock.finish(observation, latest)
         self._find(observation)
         for stream in self.streams.values():
-            stream.pass_time(
-                self.clock.time_ms,
-                cut=offset,
-                flush=ended,
-                ahead_rows=self.clock.ahead_rows,
-                lost=tuple(self._lost),
-                frozen_ms=self.frozen_ms,
-            )
+            self._pass_time(stream, offset, flush=ended)
         if ended:
             self._turn(cut, restart=True)
             self.clock.resume()
@@ -173,6 +166,16 @@ class DriftModel:
         named = None if change is None else change.reference
         return [] if named is None or reference is None else [named.digest]
 
+    def _pass_time(self, stream: DriftStream, offset: int, *, flush: bool) -> None:
+        stream.pass_time(
+            self.clock.time_ms,
+            cut=offset,
+            flush=flush,
+            ahead_rows=self.clock.ahead_rows,
+            lost=tuple(self._lost),
+            frozen_ms=self.frozen_ms,
+        )
+
     def _begin_anew(self, offset: int, cut: Cut) -> None:
         """A replay's rows are in windows of their own, also where others of those hours were counted."""
         self._turn(cut)
@@ -183,14 +186,7 @@ class DriftModel:
     def _replace(self, key: StreamKey, plan: Plan | None, offset: int, cut: Cut) -> None:
         """Close a stream as it is; one without rows takes its place where it is still to be watched."""
         stream = self.streams.pop(key)
-        stream.pass_time(
-            self.clock.time_ms,
-            cut=offset,
-            flush=True,
-            ahead_rows=self.clock.ahead_rows,
-            lost=tuple(self._lost),
-            frozen_ms=self.frozen_ms,
-        )
+        self._pass_time(stream, offset, flush=True)
         self._out += stream.turn(cut, self.clock.time_ms, restart=True)
         self._gone.append(stream)
         if plan is None:

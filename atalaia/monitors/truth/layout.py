@@ -89,10 +89,6 @@ class Layout:
         """How rows kept so are joined."""
         return JoinRules(self.horizon_ms, self.grace_ms, self.row.itemsize, self.label.itemsize)
 
-    def scoped(self, model: str, scope: str) -> str:
-        """What ids are prefixed with, so that rows of another layout or scope are others."""
-        return f"{model}\0{scope}\0{self.digest}"
-
     @property
     def _class_code(self) -> str:
         return "u1" if len(self.classes) <= 256 else "<u2"

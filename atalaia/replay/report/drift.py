@@ -10,7 +10,7 @@ from atalaia.replay.report.charts import Limits, Point, distribution, series
 from atalaia.replay.report.reading import columns_over_windows, point, streams
 from atalaia.replay.report.svg import Markup, element, join
 from atalaia.replay.report.tables import badge, card, figure, fold, grid, legend, table
-from atalaia.replay.report.words import NOTHING, moment, number, share
+from atalaia.replay.report.words import moment, number, share
 from atalaia.replay.shapes import Shape
 
 _LEAST_P = 1e-16
@@ -182,10 +182,3 @@ def _ever_drifted(tested: Tested) -> bool:
 def drifted_columns(results: Sequence[Result]) -> list[str]:
     """Columns that drifted in any window."""
     return sorted({said["column"] for result in results for said in result["columns"] if said["drifted"]})
-
-
-def last_verdict(results: Sequence[Result]) -> str:
-    """How things stood at the end."""
-    if not results:
-        return NOTHING
-    return "drifted" if results[-1]["drifted"] else "not drifted"

@@ -25,18 +25,13 @@ _LEASE_SECONDS = 10.0
 
 
 class Accepted(Later):
-    """The way out of a request that is not waited for: it is durable, and its answer will be there."""
+    """A request that is not waited for: 202, and where its answer will be."""
 
     def __init__(self, ticket: str) -> None:
-        super().__init__(ticket)
-        self.ticket = ticket
-
-    def response(self) -> Response:
-        """202, and where the answer will be."""
-        location = location_of(self.ticket)
-        body = orjson.dumps({"id": self.ticket, "status": "accepted", "location": location})
+        location = location_of(ticket)
+        body = orjson.dumps({"id": ticket, "status": "accepted", "location": location})
         headers = {"location": location, "preference-applied": "respond-async"}
-        return Response(body, status_code=202, headers=headers, media_type="application/json")
+        super().__init__(Response(body, status_code=202, headers=headers, media_type="application/json"))
 
 
 def location_of(ticket: str) -> str:
