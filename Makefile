@@ -5,7 +5,7 @@ PEERS := .venv-peers
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS_INSTALLED := $(PEERS)/.installed
-BENCHES ?= scorer gateway kept drift join platform memory swap
+BENCHES ?= scorer gateway kept drift join platform memory swap replay
 ARGS ?=
 HOST ?=
 

@@ -30,6 +30,7 @@ BENCHES = {
     "drift": "observations in Kafka to fenced state, beside river, whylogs and Evidently",
     "join": "predictions and labels in Kafka, joined and counted, beside a plain Redis pipeline",
     "platform": "scorer and monitors together at 20,000 rows a second: lag, and CPU time of the monitors",
+    "replay": "a file replayed with its monitors, beside a scorer that finds the same rows",
     "failover": "a scorer killed or stopped, another running: how long until replies come again",
 }
 """Name and what is measured; the module ``bench.NAME`` has a function ``measure``."""

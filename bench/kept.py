@@ -11,7 +11,6 @@ the other, past all that FastAPI does for a route, shows what the server alone t
 import secrets
 import statistics
 import tempfile
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -81,10 +80,10 @@ def summary(loads: dict[str, list[Load]]) -> dict[str, Any]:
                 f"{name}_p50_ms": statistics.median(load.p50_ms for load in turns)
                 for name, turns in loads.items()
             },
-            "keyed_ratio": _ratio(rates[_KEYED], rates[_PLAIN]),
-            "of_noop": _ratio(rates[_ASYNCHRONOUS], rates[noop.NAME]),
+            "keyed_ratio": rig.median_ratio(rates[_KEYED], rates[_PLAIN]),
+            "of_noop": rig.median_ratio(rates[_ASYNCHRONOUS], rates[noop.NAME]),
         },
-        "ratio": _ratio(rates[_ASYNCHRONOUS], rates[_DECLARED]),
+        "ratio": rig.median_ratio(rates[_ASYNCHRONOUS], rates[_DECLARED]),
         "cpu_seconds": sum(sum(load.cpu_seconds.values()) for load in loads[_ASYNCHRONOUS]),
         "cpu_ms_per_request": {
             name: turns[-1].cpu_ms_per_request for name, turns in loads.items() if turns[-1].cpu_seconds
@@ -96,7 +95,3 @@ def _headers(name: str) -> list[str]:
     if name == _KEYED:
         return [f'Idempotency-Key: "{secrets.token_hex(6)}-{{place}}"']
     return ["Prefer: respond-async"] if name == _ASYNCHRONOUS else []
-
-
-def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))

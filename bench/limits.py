@@ -61,6 +61,7 @@ LIMITS: Mapping[str, tuple[Limit, ...]] = {
         Limit("what a swap adds to the slowest request, median", "ours", "at most", 20, "ms"),
         Limit("requests that failed", "beside.failed_requests", "at most", 0),
     ),
+    "replay": (Limit("rows a second, of a scorer's that finds them", "ratio", "at least", 0.6),),
     "scale": (Limit("CPU time a request of two processes each, of one each", "cpu_ratio", "at most", 1.5),),
     "memory": (
         Limit("gateway after 1 M rows", "beside.gateway_mb", "at most", 150, "MB"),

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -200,3 +201,12 @@ def wait_for_metric(url: str, name: str, at_least: float, *, timeout_seconds: fl
         if time.monotonic() > until:
             raise TimeoutError(f"{name} is at {value:g} after {timeout_seconds:g} s, expected {at_least:g}")
         time.sleep(0.4)  # answering costs the measured process CPU time
+
+
+def median_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Of figures taken in turns: each of ours over theirs of the same turn, the middle one.
+
+    >>> median_ratio([1.0, 6.0, 2.0], [2.0, 2.0, 2.0])
+    1.0
+    """
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))

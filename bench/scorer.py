@@ -50,11 +50,11 @@ def measure(*, repeats: int = REPEATS, rows: int = ROWS) -> dict[str, Any]:
             starts = rig.end_positions(settings)
             requests = rig.fill(settings, data)
             bare.append(_pass_through(settings, requests, starts))
-            ours.append(_score(settings, rows))
+            ours.append(score(settings, rows))
         rig.fill(settings, data)
-        collecting.append(_score(settings, rows, ATALAIA_SCORER__COLLECT_GARBAGE="true"))
+        collecting.append(score(settings, rows, ATALAIA_SCORER__COLLECT_GARBAGE="true"))
         rig.fill(settings, bundles.rows(BATCHED_ROWS, seed=4), rows_per_request=ROWS_PER_REQUEST)
-        batched = _score(settings, BATCHED_ROWS)
+        batched = score(settings, BATCHED_ROWS)
     ratios = [a.rows_per_cpu_second / b.rows_per_cpu_second for a, b in zip(ours, bare, strict=True)]
     return {
         "bench": "scorer",
@@ -79,7 +79,8 @@ def _pass_through(settings: Settings, messages: int, starts: list[int]) -> Figur
     return Figures(int(figures["rows"]), figures["cpu_seconds"], figures["seconds"])
 
 
-def _score(settings: Settings, rows: int, **more: str) -> Figures:
+def score(settings: Settings, rows: int, **more: str) -> Figures:
+    """Of a scorer that finds so many rows, until they are committed; ``more`` is in its environment."""
     port = claim_port(0, setting="ATALAIA_SCORER__METRICS_PORT")
     env = rig.environment(settings, ATALAIA_SCORER__METRICS_PORT=str(port), **more)
     url = f"http://127.0.0.1:{port}/metrics"

@@ -23,7 +23,7 @@ COMMANDS = {
     "audit": "Recount the log: every request has one outcome, every window its figures; say what differs.",
     "train": "Train a recipe and pack its model as a bundle.",
     "bundle": "Pack an ONNX model and a reference CSV as a bundle.",
-    "bench": "Measure scorer, gateway, memory or failover, beside peers and limits.",
+    "bench": "Measure a part of it on this machine, beside peers and limits.",
     "schemas": "Write the schemas of everything on the topics, or check those there.",
 }
 """Name and help; the module ``atalaia.cli.NAME`` has a function NAME, or a `typer.Typer` named ``app``."""

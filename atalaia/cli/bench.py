@@ -9,7 +9,7 @@ import typer
 
 def bench(
     name: Annotated[
-        str, typer.Argument(help="One of scorer, gateway, kept, scale, memory, failover.", metavar="NAME")
+        str, typer.Argument(help="Which; one that is unknown is answered with all there are.", metavar="NAME")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one line of JSON.")] = False,
 ) -> None:

@@ -1,0 +1,5 @@
+"""``python -m atalaia`` is the command ``atalaia``."""
+
+from atalaia.cli import main
+
+main()
