@@ -9,7 +9,7 @@ from typing import Any
 from atalaia.alerts import AlertEvent
 from atalaia.auditing import fairness_windows
 from atalaia.auditing.comparison import Mismatch
-from atalaia.auditing.drift_windows import drifted_columns
+from atalaia.auditing.drift_windows import drifted_columns, run_start_ms
 from atalaia.auditing.joined import Ids
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.observed import Chunk, Lateness, ModelLog, Rows
@@ -23,7 +23,6 @@ from atalaia.monitors.units import Models, Watched
 from atalaia.records import ModelObservation, MonitorChange, Observation
 from atalaia.windows.watermark import BoolArray
 
-_FORGET_EVERY = 256
 _TRUTH = ("performance", "fairness")
 
 
@@ -52,6 +51,7 @@ class Recount:
     labels_begin_ms : when the first retained label was written, where earlier ones have expired
     reached : by monitor, the positions of observations and labels all before which is told on the topics
     alerts : the last event of each alert by fingerprint; None where they are not looked at
+    forget_every : after how many messages rows are let go that nothing needs any more
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Recount:
         labels_begin_ms: int | None = None,
         reached: Mapping[str, tuple[int, int]] | None = None,
         alerts: Mapping[str, AlertEvent] | None = None,
+        forget_every: int = 256,
     ) -> None:
         self.checked: list[Checked] = []
         self._models, self._labels = models, labels
@@ -85,7 +86,7 @@ class Recount:
         self._stored: dict[Stream, dict[int, BoolArray]] = defaultdict(dict)
         self._runs: dict[Stream, list[JudgedRun]] = defaultdict(list)
         self._drifted: dict[Stream, dict[Place, set[str]]] = defaultdict(dict)
-        self._taken = 0
+        self._taken, self._forget_every = 0, forget_every
 
     def take(self, offset: int, observation: Observation) -> None:
         """A message, in log order."""
@@ -101,7 +102,7 @@ class Recount:
         for log in self._logs.values():
             self._take(log, offset, observation)
         self._taken += 1
-        if self._taken % _FORGET_EVERY == 0:
+        if self._taken % self._forget_every == 0:
             self._forget()
 
     def _take(self, log: ModelLog, offset: int, observation: Observation) -> None:
@@ -297,10 +298,10 @@ class Recount:
     def _forget(self) -> None:
         """Let go of rows that no window to come is made of, or is compared with."""
         earliest: dict[str, int] = {}
-        for _, place, _ in self._pending:
-            back_ms = self._settings.reach_ms(place.stream.model) if place.monitor == "drift" else 0
-            start_ms = place.window.start_ms - back_ms
-            model = place.stream.model
+        for _, place, published in self._pending:
+            start_ms, model = place.window.start_ms, place.stream.model
+            if place.monitor == "drift":
+                start_ms = run_start_ms(published) - self._settings.reach_ms(model)
             earliest[model] = min(start_ms, earliest.get(model, start_ms))
         for model, log in self._logs.items():
             for stream, rows in log.rows.items():

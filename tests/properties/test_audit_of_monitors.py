@@ -27,7 +27,7 @@ def recount(
     **more: Any,
 ) -> list[Checked]:
     labels = LabelLog() if labels is None else labels
-    recounted = Recount(results, models=models, labels=labels, **more)
+    recounted = Recount(results, models=models, labels=labels, forget_every=1, **more)
     for offset, observation in enumerate(log):
         recounted.take(offset, observation)
     return recounted.finish(len(log))

@@ -70,6 +70,19 @@ def drift_case() -> Case:
     return case
 
 
+def drift_case_of(hours: dict[int, int]) -> Case:
+    """So many rows in each hour; time passes those that are left out."""
+    watched = make_watched(drift=SETTINGS, rows=500)
+    reader, log = Reader(Bundles({("m", "1"): watched})), []
+    for hour, count in hours.items():
+        rows = section(hour * HOUR + np.arange(count) * 20_000, watched=watched, seed=hour)
+        log += [drift_message(rows), reach((hour + 1) * HOUR + 2 * 60_000)]
+    for observation in log:
+        reader.take(observation)
+    results = [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
+    return Case(log, results, reader.bundles, LabelLog())
+
+
 def truth_case() -> Case:
     bundles = truth_log.Bundles.of(manifest_of())
     worker, labels, log = Worker(bundles), LabelLog(), []
@@ -314,3 +327,11 @@ def test_windows_are_recounted_under_what_was_set_last_and_nothing_from_before()
     checked = Case(log, results, bundles, labels).audit()
     assert checked
     assert not [one for one in checked if one.reason or one.mismatches]
+
+
+def test_the_rows_of_a_window_that_waited_long_for_others_are_still_there() -> None:
+    # Too few to be judged, the first hour's rows are judged with those that come two days later.
+    case = drift_case_of({0: 20, 48: 120, 49: 120})
+    spans = [one.body["judged"]["window"]["start"] for one in case.results if one.body["judged"]]
+    assert "1970-01-01T00:00:00.000Z" in spans
+    assert not found(case.audit(forget_every=1))
