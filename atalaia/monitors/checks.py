@@ -7,12 +7,14 @@ import numpy as np
 
 from atalaia.alerts import Rule
 from atalaia.bundles.manifest import Manifest
+from atalaia.durations import format_duration
 from atalaia.errors import SettingsError
 from atalaia.monitors.configuration import DetectorSettings, MonitorSettings, Windows
 from atalaia.statistics.drift import TESTS
 from atalaia.statistics.gaps import ALERTABLE
 from atalaia.statistics.performance import Classification
 from atalaia.statistics.sequential import DETECTORS, Sequential
+from atalaia.topics import LABELS, OBSERVATIONS
 from atalaia.windows import LastRows, TimeWindows
 
 _DETECTED = {"drift": ("score", "applicability"), "performance": ("error",)}
@@ -35,6 +37,7 @@ def check_settings(settings: MonitorSettings, manifest: Manifest) -> None:
     _check_detectors("performance", settings.performance.detectors)
     _check_performance(settings, manifest)
     _check_fairness(settings, manifest)
+    _check_retention(settings)
 
 
 def _check_windows(name: str, windows: Windows) -> None:
@@ -69,6 +72,22 @@ def _check_fairness(settings: MonitorSettings, manifest: Manifest) -> None:
     _among("fairness.may_alert", fairness.may_alert, ALERTABLE)
     if fairness.favourable is not None and manifest.task == "classification":
         _among("fairness.favourable", (fairness.favourable,), manifest.classes)
+
+
+def _check_retention(settings: MonitorSettings) -> None:
+    """What a window is made of must still be on the topics when its last label may come."""
+    kept_ms = min(topic.retention_ms for topic in (OBSERVATIONS, LABELS))
+    horizon_ms = settings.labels.horizon_ms
+    for name, waits_ms in (("drift", 0), ("performance", horizon_ms), ("fairness", horizon_ms)):
+        table = getattr(settings, name)
+        needed_ms = table.window_ms + table.lateness_ms + waits_ms
+        if table.enabled and needed_ms > kept_ms:
+            waited = " and labels.horizon" if waits_ms else ""
+            needed, kept = format_duration(needed_ms / 1000), format_duration(kept_ms / 1000)
+            raise SettingsError(
+                f"{name}.window, {name}.lateness{waited} come to {needed} together, and observations and "
+                f"labels are kept for {kept}; shorten them"
+            )
 
 
 def _among(setting: str, values: Iterable[object], known: Iterable[object]) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import structlog
 from confluent_kafka import KafkaException, Message, Producer, TopicPartition
 
 from atalaia.bundles.folder import Bundle
 from atalaia.bundles.manifest import Manifest
 from atalaia.deployments import add_deployment, current_primary, deployed_version, previous_primary
-from atalaia.errors import BundleError, StreamUnavailable, UnknownModel
+from atalaia.errors import BundleError, SettingsError, StreamUnavailable, UnknownModel
+from atalaia.monitors.configuration import monitor_settings
 from atalaia.records import BundleRecord, Deployment, DeploymentRole, ModelRecord, Role, TimeMark
 from atalaia.settings import KafkaSettings, Settings
 from atalaia.stream.clients import consumer, producer
@@ -28,6 +30,8 @@ from atalaia.stream.logs import LogReader
 from atalaia.stream.positions import bounds_of
 from atalaia.stream.publishing import publish
 from atalaia.topics import BUNDLES, MODELS, REQUESTS, Topic
+
+_log = structlog.get_logger()
 
 LOADING_SECONDS = 1.0
 """Between the record of a bundle and that of its deployment, where another version is being served."""
@@ -52,7 +56,8 @@ def deploy(
     ------
     BundleError
         where the bundle cannot be read, fails its digests or its self-test, its version is deployed with
-        another digest, or it takes other rows than the primary beside which it is to serve.
+        another digest, it takes other rows than the primary beside which it is to serve, or its monitors
+        could not be run as it says.
     StreamUnavailable
         where Kafka does not acknowledge.
     """
@@ -61,6 +66,7 @@ def deploy(
 
     bundle = Bundle.read(bundle_folder)
     Predictor(bundle).self_test()
+    _check_monitors(bundle.manifest)
     name, version = bundle.name, bundle.version
     record = read_models(settings.kafka).get(name)
     deployment = _deployment(version, bundle.digest, role, weight if role == "canary" else None)
@@ -188,6 +194,22 @@ def _added(record: ModelRecord | None, name: str, deployment: Deployment) -> Mod
         return add_deployment(record, name, deployment)
     except ValueError as error:
         raise BundleError(str(error)) from error
+
+
+def _check_monitors(manifest: Manifest) -> None:
+    """Monitors would leave out what does not fit, and nobody would hear of it but their log."""
+    try:
+        settings = monitor_settings(manifest.monitors)
+        # Brings scipy and river, of an extra that a machine without monitors lacks.
+        from atalaia.monitors.checks import check_settings  # noqa: PLC0415
+
+        check_settings(settings, manifest)
+    except SettingsError as error:
+        raise BundleError(
+            f"{manifest.name} {manifest.version} cannot be watched as its bundle's [monitors] say: {error}"
+        ) from error
+    except ImportError as error:
+        _log.debug("settings of monitors are not checked further", missing=error.name)
 
 
 def _check_alike(kafka: KafkaSettings, record: ModelRecord, manifest: Manifest) -> None:

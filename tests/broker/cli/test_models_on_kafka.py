@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,24 @@ def test_a_shadow_that_takes_other_rows_is_refused(shell: Shell, tmp_path: Path)
     other = mixed_bundle(tmp_path / "2", name="panel")
     assert shell.run("models", "deploy", str(other.folder), "--role", "shadow").status == 1
     assert "takes other features" in shell.err
+
+
+@pytest.mark.parametrize(
+    ("monitors", "named"),
+    [
+        ({"drift": {"windw": "1h"}}, "windw"),
+        ({"fairness": {"attributes": ["race"]}}, "fairness.attributes: race is not known here"),
+        ({"labels": {"horizon": "60d"}}, "kept for 30d; shorten them"),
+    ],
+    ids=["unknown", "unfit", "longer than kept"],
+)
+def test_a_bundle_that_could_not_be_watched_as_it_says_is_refused(
+    shell: Shell, tmp_path: Path, monitors: dict[str, Any], named: str
+) -> None:
+    bundle = numeric_bundle(tmp_path / "1", monitors=monitors)
+    assert shell.run("models", "deploy", str(bundle.folder)).status == 1
+    assert named in " ".join(shell.err.split())
+    assert shell.json("models", "list") == []
 
 
 def test_a_bundle_changed_behind_its_deployment_is_shown_and_named(shell: Shell, tmp_path: Path) -> None:

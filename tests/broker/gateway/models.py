@@ -1,6 +1,8 @@
 """Two small models: a numeric classifier of one tensor; a regressor of columns with strings and gaps."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import GraphProto, TensorProto, checker, helper, numpy_helper
@@ -13,7 +15,7 @@ from atalaia.inference.rows import Rows
 ROWS = 400
 
 
-def numeric_bundle(folder: Path, *, version: str = "1") -> Bundle:
+def numeric_bundle(folder: Path, *, version: str = "1", monitors: Mapping[str, Any] | None = None) -> Bundle:
     """``panel``: two numbers, three classes, two context columns."""
     rng = np.random.default_rng(1)
     numeric = rng.normal(size=(ROWS, 2)).astype(np.float32).astype(np.float64)
@@ -36,6 +38,7 @@ def numeric_bundle(folder: Path, *, version: str = "1") -> Bundle:
             ContextColumn("age", datatype="FP64", bands=(30.0, 50.0)),
         ),
         classes=(3, 4, 5),
+        monitors=dict(monitors or {}),
     )
     return build_bundle(folder, manifest=manifest, model=_serialized(graph), rows=Rows(numeric=numeric))
 

@@ -92,6 +92,8 @@ def test_unset_leaves_no_empty_table_and_names_what_was_not_set() -> None:
         ('fairness.may_alert=["speed"]', "fairness.may_alert"),
         ("fairness.favourable=7", "fairness.favourable"),
         ('performance.metrics=["speed"]', "performance.metrics"),
+        ("labels.horizon=30d", "performance.window, .* labels.horizon come to 31.0007d together, .* 30d"),
+        ("drift.window=30d", "drift.window, drift.lateness come to 30.0007d"),
     ],
 )
 def test_settings_that_would_stop_a_monitor_are_refused_by_name(text: str, named: str) -> None:
@@ -102,3 +104,8 @@ def test_settings_that_would_stop_a_monitor_are_refused_by_name(text: str, named
 
 def test_the_defaults_are_in_order() -> None:
     check_settings(monitor_settings({}), MANIFEST)
+
+
+def test_the_longest_horizon_is_what_the_topics_keep() -> None:
+    overlay = {"labels": {"horizon": "28d"}, "drift": {"window": "30d", "enabled": False}}
+    check_settings(monitor_settings({}, [overlay]), MANIFEST)
