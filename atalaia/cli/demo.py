@@ -48,7 +48,8 @@ def demo(
         typer.Option(help="Rows in an hour of event time, of the days that are watched.", min=100, max=3600),
     ] = 600,
     day_seconds: Annotated[
-        float, typer.Option(help="How long one of those days takes to send.", min=0.1)
+        float,
+        typer.Option(help="How long one of those days takes to send, and one of the real people's.", min=0.1),
     ] = 4.0,
     report: Annotated[
         Path | None,
@@ -60,8 +61,8 @@ def demo(
 ) -> None:
     """Rows answered exactly once, days of them watched, and all of it audited: on this machine, for real.
 
-    Exit 1 where anything is not as it is told. The part on wine needs ATALAIA_DATA_DIR, and is left out
-    otherwise.
+    Exit 1 where anything is not as it is told. The parts on wine and on adults need ATALAIA_DATA_DIR, and are
+    left out otherwise.
     """
     script = Script(tuple(act or Act), rows, rows_an_hour, day_seconds, report)
     console = Console(stderr=as_json, highlight=False)

@@ -12,6 +12,7 @@ class Act(StrEnum):
     ROWS = "rows"
     WATCHING = "watching"
     WINE = "wine"
+    ADULT = "adult"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Script:
     Parameters
     ----------
     rows : of the first act
-    rows_an_hour, day_seconds : of the second: panels in an hour of their time, and how long a day of it takes
+    rows_an_hour : of the second: panels in an hour of their time
+    day_seconds : how long a day takes, of the second act and the last
     report : where the page on the second is written
     """
 

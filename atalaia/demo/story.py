@@ -9,6 +9,8 @@ from typing import Any
 
 import recipes
 from atalaia.bundles.folder import Bundle
+from atalaia.demo.adults import DAYS, Census
+from atalaia.demo.adults import MODEL as ADULT
 from atalaia.demo.audited import audit_all
 from atalaia.demo.checks import Checks
 from atalaia.demo.log import delete_topics
@@ -28,9 +30,19 @@ from atalaia.runtime.services import KNOWN
 from atalaia.settings import Settings
 from atalaia.stream.admin import create_topics
 from atalaia.stream.deploy import deploy
+from recipes import adult
 from recipes.wine import Wines
 
 SCORERS = 2
+_ON_DATA = (
+    (Act.WINE, WINE, "a taster's mark from {} measurements, UCI wine quality"),
+    (
+        Act.ADULT,
+        ADULT,
+        "does somebody earn more than 50,000 dollars? {} columns in, half of them strings, UCI Adult",
+    ),
+)
+"""Acts that need the data, and their models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,7 @@ class Story:
 
     Parameters
     ----------
-    settings : as the demo is to run with; real panels and wines take part where they name data
+    settings : as the demo is to run with; what needs data takes part where they name it
     folder : of the machine's state, and of the bundles made
     clears_topics : whether the topics are this run's own, on a Kafka that outlives it
     """
@@ -101,23 +113,25 @@ class Story:
 
     def tell(self, machine: Machine) -> Told:
         """The acts, in order, and what was found."""
-        if Act.ROWS in self._script.acts:
-            self._tell.act("Rows: what is accepted is answered, exactly once")
-            figures, tries = tell_rows(
-                machine, self._bundles[MODEL].folder, self._script.rows, self._tell, self._checks
-            )
-            self._figures |= figures
-            self._tries += tries
-        if Act.WATCHING in self._script.acts:
-            self._tell.act("Watching: the monitors read the same stream")
-            self._watch(machine)
-        if Act.WINE in self._script.acts:
-            self._tell.act("Wine: the experiments of the thesis")
-            self._taste(machine)
+        for act, title, part in (
+            (Act.ROWS, "Rows: what is accepted is answered, exactly once", self._count),
+            (Act.WATCHING, "Watching: the monitors read the same stream", self._watch),
+            (Act.WINE, "Wine: the experiments of the thesis", self._taste),
+            (Act.ADULT, "Adult: real people, by sex, age and race", self._survey),
+        ):
+            if act in self._script.acts:
+                self._tell.act(title)
+                part(machine)
         self._tell.act("All of it, once more")
         self._tell.step("The audit")
         self._figures["audit"] = audit_all(machine.settings.kafka, self._tell, self._checks)
         return self._end(machine)
+
+    def _count(self, machine: Machine) -> None:
+        folder = self._bundles[MODEL].folder
+        figures, tries = tell_rows(machine, folder, self._script.rows, self._tell, self._checks)
+        self._figures |= figures
+        self._tries += tries
 
     def _watch(self, machine: Machine) -> None:
         now_ms = time.time_ns() // 1_000_000
@@ -147,14 +161,28 @@ class Story:
 
     def _taste(self, machine: Machine) -> None:
         self._tell.step("Known wines, stronger wines")
-        data_dir = self._settings.data_dir
-        if data_dir is None:
-            self._tell.say("Left out: it needs the data; set ATALAIA_DATA_DIR to its folder.")
+        if (data_dir := self._data()) is None:
             return
-        yesterday_ms = (time.time_ns() // 1_000_000 // DAY_MS - 1) * DAY_MS
-        tasting = Tasting(machine.settings, self._bundles[WINE], yesterday_ms, self._tell, self._checks)
+        start_ms = _midnight_ms() - DAY_MS
+        tasting = Tasting(machine.settings, self._bundles[WINE], start_ms, self._tell, self._checks)
         tasting.run(Wines.read(data_dir), self._folder)
         self._figures["wine"] = tasting.figures
+
+    def _survey(self, machine: Machine) -> None:
+        self._tell.step("Two days of people")
+        if (data_dir := self._data()) is None:
+            return
+        start_ms = _midnight_ms() - (DAYS + 1) * DAY_MS
+        census = Census(machine.settings, start_ms, self._script.day_seconds, self._tell, self._checks)
+        _, _, held_out = adult.read(data_dir)
+        census.run(held_out, self._folder)
+        self._figures["adult"] = census.figures
+
+    def _data(self) -> Path | None:
+        """The folder of the data; a word where there is none."""
+        if self._settings.data_dir is None:
+            self._tell.say("Left out: it needs the data; set ATALAIA_DATA_DIR to its folder.")
+        return self._settings.data_dir
 
     def _end(self, machine: Machine) -> Told:
         checks = self._checks
@@ -172,20 +200,19 @@ class Story:
         return Told(figures, not checks.failed, self._tries)
 
     def _make_models(self) -> None:
-        acts, data_dir = self._script.acts, self._settings.data_dir
-        with_wine = Act.WINE in acts and data_dir is not None
-        self._tell.step("Two models" if with_wine else "A model")
+        data_dir = self._settings.data_dir
+        others = [one for one in _ON_DATA if one[0] in self._script.acts and data_dir is not None]
+        self._tell.step(("A model", "Two models", "Three models")[len(others)])
         bmp, seconds = self._bundle(MODEL)
         self._tell.say(
             "[bold]bmp[/]: was a blood sample contaminated with intravenous fluid? "
             f"{len(bmp.manifest.features)} numbers in, {_made(seconds)}. "
             f"Panels: {bmp.manifest.made['data']}."
         )
-        if with_wine:
-            wine, seconds = self._bundle(WINE)
+        for _, recipe, what in others:
+            bundle, seconds = self._bundle(recipe)
             self._tell.say(
-                f"[bold]wine[/]: a taster's mark from {len(wine.manifest.features)} measurements, "
-                f"UCI wine quality; {_made(seconds)}."
+                f"[bold]{recipe}[/]: {what.format(len(bundle.manifest.features))}; {_made(seconds)}."
             )
 
     def _bundle(self, recipe: str) -> tuple[Bundle, float | None]:
@@ -209,6 +236,11 @@ class Story:
         create_topics(resolved.kafka)
         for bundle in self._bundles.values():
             deploy(bundle.folder, settings=resolved)
+
+
+def _midnight_ms() -> int:
+    """The last one."""
+    return time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
 
 
 def _made(seconds: float | None) -> str:

@@ -11,13 +11,11 @@ from atalaia.bundles.folder import Bundle
 from atalaia.demo import findings
 from atalaia.demo.checks import Checks
 from atalaia.demo.history import History, Record
-from atalaia.demo.log import end_positions, read_from
-from atalaia.demo.replaying import Replayed, replay
+from atalaia.demo.replaying import Replayed, outputs_by_row, replay_answered
 from atalaia.demo.telling import Teller
-from atalaia.inference.protocol import decode_response
 from atalaia.replay.run import Options
 from atalaia.settings import Settings
-from atalaia.topics import DRIFT, PERFORMANCE, PREDICTIONS
+from atalaia.topics import DRIFT, PERFORMANCE
 from recipes import wine_stream
 from recipes.wine import FEATURES, Wines
 from recipes.wine_stream import TARGET, WineRows
@@ -110,14 +108,8 @@ class Tasting:
         table = folder / "wines.csv"
         experiment.rows.write_csv(table)
         options = Options(target=TARGET, interval_ms=experiment.interval_ms, start_ms=start_ms)
-        kafka = self.settings.kafka
-        starts = end_positions(kafka, PREDICTIONS)
-        replayed = replay(self.settings, MODEL, table, options, self.tell)
-        table.unlink()
-        written = read_from(kafka, PREDICTIONS, starts)
-        labels = labels_by_row(
-            replayed.outcome.replay, ((message.key() or b"", message.value() or b"") for message in written)
-        )
+        replayed, predictions = replay_answered(self.settings, MODEL, table, options, self.tell)
+        labels = outputs_by_row(replayed.outcome.replay, predictions, "label")
         return replayed, answers_of(experiment.rows.quality.tolist(), labels, replayed.history)
 
     def _judge(self, experiment: Experiment, replayed: Replayed, answers: Answers) -> dict[str, Any]:
@@ -173,24 +165,6 @@ class Tasting:
         self.tell.say(
             "On three quarters of the thesis' rows the tree was trained, so their accuracy flatters it."
         )
-
-
-def labels_by_row(replay_name: str, predictions: Iterable[tuple[bytes, bytes]]) -> dict[int, Any]:
-    """The answers of a replay by row, from keys and values of `predictions`.
-
-    >>> import orjson
-    >>> output = {"name": "label", "shape": [2], "datatype": "INT64", "data": [5, 6]}
-    >>> value = orjson.dumps({"model_name": "wine", "id": "r-10", "outputs": [output]})
-    >>> labels_by_row("r", [(b"r-10", value), (b"other-0", value)])
-    {10: 5, 11: 6}
-    """
-    found: dict[int, Any] = {}
-    for key, value in predictions:
-        name, _, first = key.decode("utf-8", "replace").rpartition("-")
-        if name == replay_name:
-            labels = decode_response(value).output("label") or []
-            found.update(enumerate(labels, start=int(first)))
-    return found
 
 
 def answers_of(truth: Sequence[int], labels: dict[int, Any], history: History) -> Answers:

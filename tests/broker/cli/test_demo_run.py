@@ -67,7 +67,9 @@ def run(environment: dict[str, str], folder: Path, *arguments: str) -> tuple[dic
 def test_rows_are_answered_and_counted_and_nothing_is_left(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    told, story = run(environment, tmp_path, "--act", "rows", "--rows", "600")
+    told, story = run(
+        environment, tmp_path, "--act", "rows", "--rows", "600", "--act", "wine", "--act", "adult"
+    )  # fmt: skip
     total = told["total"]
     assert total["rows"] >= 600
     assert total["requests"] == total["predictions"] + 1  # garbage without a key has a dead letter only
@@ -76,6 +78,7 @@ def test_rows_are_answered_and_counted_and_nothing_is_left(
     assert told["failover"]["open_at_the_kill"] >= 0
     assert 0 < told["failover"]["all_partitions_seconds"] < 20
     assert "curl -s http://127.0.0.1:8080/predict" in story
+    assert story.count("Left out: it needs the data; set ATALAIA_DATA_DIR") == 2
 
 
 @pytest.mark.timeout(300)  # about a minute; more where cores are shared
@@ -124,6 +127,22 @@ def test_the_wine_experiments_come_out_as_they_are_known(environment: dict[str, 
     assert len(wine["drift"]["named"]) >= 8
     assert "drift inputs" in wine["drift"]["fired"]
     assert round(wine["thesis"]["accuracy"], 3) == 0.853
+
+
+@pytest.mark.data
+@needs_data
+@pytest.mark.timeout(180)  # half a minute; more where cores are shared
+def test_real_people_are_flagged_at_rates_of_their_own(environment: dict[str, str], tmp_path: Path) -> None:
+    environment["ATALAIA_DATA_DIR"] = str(DATA_DIR.resolve())
+    told, story = run(environment, tmp_path, "--act", "adult")
+    found = told["adult"]
+    assert found["rows"] == found["answered"] + found["abstained"] == 8281
+    assert found["counted_again"] > 4_000
+    assert set(found["alerts"]) >= {"flag_rate_ratio by sex", "flag_rate_ratio by age"}
+    assert [day["between"] for day in found["by_sex"]] == [["Female", "Male"]] * 2
+    assert all(0 < day["low"] < day["value"] < day["high"] < 0.8 for day in found["by_sex"])
+    assert found["prevalence"]["Female"][1] < 0.2 < found["prevalence"]["Male"][0]
+    assert "Amer-Indian-Eskimo" in story
 
 
 def test_an_interrupted_demo_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:

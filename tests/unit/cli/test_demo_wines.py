@@ -8,11 +8,11 @@ import pytest
 
 from atalaia.demo.history import History
 from atalaia.demo.plan import DAY_MS
+from atalaia.demo.replaying import outputs_by_row
 from atalaia.demo.wines import (
     MEASUREMENTS,
     answers_of,
     experiments,
-    labels_by_row,
     named_columns,
     small_p_values,
 )
@@ -48,9 +48,8 @@ def response(first: str, labels: list[int]) -> tuple[bytes, bytes]:
 
 
 def test_accuracy_is_that_of_all_rows_and_of_those_that_the_monitor_counts() -> None:
-    labels = labels_by_row(
-        "run", [response("run-2", [7, 5]), response("run-0", [5, 6]), response("x-0", [9])]
-    )
+    predictions = [response("run-2", [7, 5]), response("run-0", [5, 6]), response("x-0", [9])]
+    labels = outputs_by_row("run", predictions, "label")
     assert labels == {0: 5, 1: 6, 2: 7, 3: 5}
     known = history(
         performance=[
