@@ -131,7 +131,6 @@ def test_the_wine_experiments_come_out_as_they_are_known(environment: dict[str, 
 
 @pytest.mark.data
 @needs_data
-@pytest.mark.timeout(180)  # half a minute; more where cores are shared
 def test_real_people_are_flagged_at_rates_of_their_own(environment: dict[str, str], tmp_path: Path) -> None:
     environment["ATALAIA_DATA_DIR"] = str(DATA_DIR.resolve())
     told, story = run(environment, tmp_path, "--act", "adult")
