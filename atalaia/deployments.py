@@ -126,6 +126,28 @@ def add_change(record: ModelRecord, change: MonitorChange) -> ModelRecord:
     return msgspec.structs.replace(record, monitors=[*record.monitors, change][-KEPT_CHANGES:])
 
 
+def merge_records(known: ModelRecord | None, read: ModelRecord) -> ModelRecord:
+    """What a model's record comes to, by all before it on the topic and the next.
+
+    Each holds what its writer knew and one change. Two that were written at once both hold: what the later
+    writer did not know stays, before what it adds. Of a record that knew all before it nothing else comes.
+    """
+    if known is None:
+        return read
+    deployments = [
+        *known.deployments,
+        *(entry for entry in read.deployments if entry not in known.deployments),
+    ]
+    monitors = [*known.monitors, *(entry for entry in read.monitors if entry not in known.monitors)]
+    monitors.sort(key=lambda change: -1 if change.offset is None else change.offset)
+    return msgspec.structs.replace(
+        read,
+        created_at=known.created_at,
+        deployments=_without_old(deployments),
+        monitors=monitors[-KEPT_CHANGES:],
+    )
+
+
 def current_primary(record: ModelRecord) -> Deployment | None:
     """The primary that answers new requests."""
     return current_plan(record.deployments).primary

@@ -22,7 +22,7 @@ from atalaia.monitors.units import Watched
 from atalaia.records import BundleRecord, ModelRecord, MonitorChange, Observation, TimeMark
 from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import consumer
-from atalaia.stream.deploy import read_bundle_records, read_models
+from atalaia.stream.deployed import read_bundle_records, read_models
 from atalaia.stream.headers import ACCEPTED, MARK, accepted_ms
 from atalaia.stream.ledger import read_facts, read_topic
 from atalaia.stream.partitioner import partition_of

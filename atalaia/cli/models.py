@@ -19,6 +19,7 @@ from atalaia.records import BundleRecord, Deployment, ModelRecord
 from atalaia.settings import Settings, load
 from atalaia.stream import deploy as deployment
 from atalaia.stream.admin import create_topics
+from atalaia.stream.deployed import read_bundle_records, read_models
 
 app = typer.Typer(
     name="models",
@@ -93,7 +94,7 @@ def deploy(
     settings = load()
     create_topics(settings.kafka)
     read = Bundle.read(bundle)
-    before = deployment.read_models(settings.kafka).get(read.name)
+    before = read_models(settings.kafka).get(read.name)
     record = deployment.deploy(bundle, settings=settings, role=role.value, weight=weight)
     changed = record != before
     if changed:
@@ -125,7 +126,7 @@ def retire(name: _Model, version: _Version, *, as_json: _Json = False) -> None:
 
 def _change(name: str, make: Callable[[Settings], ModelRecord], *, as_json: bool) -> None:
     settings = load()
-    before = deployment.read_models(settings.kafka).get(name)
+    before = read_models(settings.kafka).get(name)
     record = make(settings)
     plan = current_plan(record.deployments)
     changed = record != before
@@ -173,8 +174,8 @@ def listing(settings: Settings) -> list[Listed]:
     StreamUnavailable
         where Kafka does not answer, or its topics have not been made.
     """
-    records = deployment.read_models(settings.kafka)
-    bundles = deployment.read_bundle_records(settings.kafka)
+    records = read_models(settings.kafka)
+    bundles = read_bundle_records(settings.kafka)
     default = default_model(records.values())
     entries = []
     for record in sorted(records.values(), key=lambda record: (record.created_at, record.name)):

@@ -21,7 +21,7 @@ from atalaia.monitors.configuration import MonitorSettings, monitor_settings
 from atalaia.records import ModelRecord, MonitorChange
 from atalaia.settings import KafkaSettings, load
 from atalaia.stream.changes import in_force, overlay_of, put_change, read_record
-from atalaia.stream.deploy import read_bundle_records
+from atalaia.stream.deployed import read_bundle_records
 from atalaia.windows import Window
 
 app = typer.Typer(

@@ -17,6 +17,7 @@ from atalaia.records import ModelRecord
 from atalaia.results import DriftResult, FairnessResult, PerformanceResult, Result
 from atalaia.settings import Settings
 from atalaia.state.stored import StoredFence, read_fences
+from atalaia.stream.deployed import take_model
 from atalaia.stream.lag import Partitions, Waiting
 from atalaia.stream.logs import LogReader
 from atalaia.topics import (
@@ -112,8 +113,10 @@ def _look_at_redis(settings: Settings, status: Status) -> list[StoredFence] | No
 
 def _look_at_tables(settings: Settings, status: Status) -> None:
     tables = read_tables(settings)
-    records = [msgspec.json.decode(value, type=ModelRecord) for value in _latest(tables[MODELS])]
-    status.models = models(records)
+    records: dict[str, ModelRecord] = {}
+    for message in tables[MODELS]:
+        take_model(records, message)
+    status.models = models(records.values())
     status.alerts = current_alerts(_values(tables[ALERTS]), _values(tables[SILENCES]), datetime.now(UTC))
     status.dead_letters = dead_letters(tables[DEAD_LETTERS], now_ms=round(time.time() * 1000))
     for topic, kind in _RESULTS.items():
@@ -288,10 +291,3 @@ def _look_at_observations(partitions: Partitions, status: Status) -> None:
 
 def _values(messages: Iterable[Message]) -> list[bytes]:
     return [value for message in messages if (value := message.value()) is not None]
-
-
-def _latest(messages: Iterable[Message]) -> list[bytes]:
-    latest: dict[bytes, bytes | None] = {}
-    for message in messages:
-        latest[message.key() or b""] = message.value()
-    return [value for value in latest.values() if value is not None]

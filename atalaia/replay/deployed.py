@@ -4,7 +4,7 @@ from atalaia.bundles.folder import Bundle
 from atalaia.deployments import current_primary
 from atalaia.errors import BundleError, UnknownModel
 from atalaia.settings import KafkaSettings
-from atalaia.stream.deploy import read_bundle_records, read_models
+from atalaia.stream.deployed import read_bundle_records, read_models
 
 
 def read_deployed(kafka: KafkaSettings, model: str) -> Bundle:

@@ -18,6 +18,7 @@ from atalaia.errors import BundleError, NoPrimary, StreamUnavailable, UnknownMod
 from atalaia.records import BundleRecord, Deployment, ModelRecord
 from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import consumer
+from atalaia.stream.deployed import take_model
 from atalaia.stream.logs import Ends, LogReader
 from atalaia.stream.positions import bounds_of
 from atalaia.topics import BUNDLES, MODELS
@@ -217,20 +218,14 @@ class Catalog(Generic[Loaded]):
         self.view = View(records, loaded, refused)
 
     def _read(self, message: Message, records: dict[str, ModelRecord]) -> None:
-        key, value = (message.key() or b"").decode("utf-8", "replace"), message.value()
-        is_bundle = (message.topic() or "").endswith(BUNDLES.name)
-        if value is None:
-            if not is_bundle:
-                records.pop(key, None)
-            return
         try:
-            if is_bundle:
+            if not (message.topic() or "").endswith(BUNDLES.name):
+                take_model(records, message)
+            elif (value := message.value()) is not None:
                 bundle = msgspec.json.decode(value, type=BundleRecord)
                 self._bundles[bundle.model, bundle.version] = bundle
-            else:
-                record = msgspec.json.decode(value, type=ModelRecord)
-                records[record.name] = record
         except msgspec.DecodeError as error:
+            key = (message.key() or b"").decode("utf-8", "replace")
             _log.error(
                 "record skipped", topic=message.topic(), key=key, offset=message.offset(), reason=str(error)
             )

@@ -8,10 +8,10 @@ from atalaia.deployments import add_change
 from atalaia.errors import UnknownModel
 from atalaia.records import ModelRecord, MonitorChange, Observation
 from atalaia.settings import KafkaSettings
-from atalaia.stream.deploy import read_models
+from atalaia.stream.deployed import read_models, write_model
 from atalaia.stream.partitioner import partition_of
 from atalaia.stream.publishing import publish
-from atalaia.topics import MODELS, OBSERVATIONS
+from atalaia.topics import OBSERVATIONS
 
 
 def read_record(kafka: KafkaSettings, model: str) -> ModelRecord:
@@ -55,6 +55,5 @@ def put_change(kafka: KafkaSettings, change: MonitorChange) -> MonitorChange:
     partition = partition_of(change.model, OBSERVATIONS.partitions)
     offset = publish(kafka, OBSERVATIONS, message, partition=partition)
     placed = msgspec.structs.replace(change, offset=offset)
-    record = read_record(kafka, change.model)  # anew: it may have been deployed to meanwhile
-    publish(kafka, MODELS, add_change(record, placed), key=change.model)
+    write_model(kafka, add_change(read_record(kafka, change.model), placed))
     return placed

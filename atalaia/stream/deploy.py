@@ -7,10 +7,8 @@ the record, so nothing beyond it is answered by who answered before, whichever s
 
 import shutil
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import structlog
@@ -25,11 +23,11 @@ from atalaia.records import BundleRecord, Deployment, DeploymentRole, ModelRecor
 from atalaia.settings import KafkaSettings, Settings
 from atalaia.stream.clients import consumer, producer
 from atalaia.stream.deadletters import Headers
+from atalaia.stream.deployed import read_bundle_records, read_models, write_model
 from atalaia.stream.headers import MARK
-from atalaia.stream.logs import LogReader
 from atalaia.stream.positions import bounds_of
 from atalaia.stream.publishing import publish
-from atalaia.topics import BUNDLES, MODELS, REQUESTS, Topic
+from atalaia.topics import BUNDLES, MODELS, REQUESTS
 
 _log = structlog.get_logger()
 
@@ -79,7 +77,7 @@ def deploy(
     publish(settings.kafka, BUNDLES, bundle_record, key=f"{name}@{version}")
     if record is None:
         first = msgspec.structs.replace(deployment, positions=_end_positions(settings.kafka))
-        return _record(settings.kafka, _added(None, name, first))
+        return write_model(settings.kafka, _added(None, name, first))
     # The services load the bundle meanwhile, so that the version takes over where its record says.
     time.sleep(LOADING_SECONDS)
     return _take_effect(settings.kafka, record, deployment)
@@ -135,33 +133,6 @@ def restore(name: str, version: str, *, kafka: KafkaSettings) -> ModelRecord:
     if known is None:
         raise _unknown_version(record, version)
     return _take_effect(kafka, record, _deployment(version, known.digest, "primary"))
-
-
-def read_models(kafka: KafkaSettings) -> dict[str, ModelRecord]:
-    """The latest record of every model."""
-    return _read_latest(kafka, MODELS, ModelRecord, lambda record: record.name)
-
-
-def read_bundle_records(kafka: KafkaSettings) -> dict[tuple[str, str], BundleRecord]:
-    """The latest record of every version's bundle."""
-    return _read_latest(kafka, BUNDLES, BundleRecord, lambda record: (record.model, record.version))
-
-
-_Record = TypeVar("_Record", bound=msgspec.Struct)
-_Key = TypeVar("_Key")
-
-
-def _read_latest(
-    kafka: KafkaSettings, topic: Topic, record_type: type[_Record], key_of: Callable[[_Record], _Key]
-) -> dict[_Key, _Record]:
-    latest: dict[_Key, _Record] = {}
-    with LogReader(kafka, (topic,)) as reader:
-        for message in reader.read_to_end():
-            value = message.value()
-            if value is not None:
-                record = msgspec.json.decode(value, type=record_type)
-                latest[key_of(record)] = record
-    return latest
 
 
 def _known(name: str, kafka: KafkaSettings) -> ModelRecord:
@@ -252,8 +223,7 @@ def _take_effect(kafka: KafkaSettings, record: ModelRecord, deployment: Deployme
             "nothing has changed, try again"
         )
     changed = _added(record, record.name, msgspec.structs.replace(deployment, positions=positions))
-    publish(kafka, MODELS, changed, key=changed.name, client=client)
-    return changed
+    return write_model(kafka, changed, client=client)
 
 
 def _announce(client: Producer, kafka: KafkaSettings, name: str, deployment: Deployment) -> dict[int, int]:
@@ -278,11 +248,6 @@ def _announce(client: Producer, kafka: KafkaSettings, name: str, deployment: Dep
             f"the marks of {name} {deployment.version} were not acknowledged; nothing has changed, try again"
         )
     return positions
-
-
-def _record(kafka: KafkaSettings, record: ModelRecord) -> ModelRecord:
-    publish(kafka, MODELS, record, key=record.name)
-    return record
 
 
 def _end_positions(kafka: KafkaSettings) -> dict[int, int]:

@@ -18,7 +18,8 @@ from atalaia.deployments import add_deployment
 from atalaia.records import BundleRecord, Deployment
 from atalaia.runtime.machine import Machine
 from atalaia.stream.clients import producer
-from atalaia.stream.deploy import deploy, read_models
+from atalaia.stream.deploy import deploy
+from atalaia.stream.deployed import read_models
 from atalaia.topics import BUNDLES, MODELS, OBSERVATIONS
 
 from .conftest import LINE, TABLE

@@ -5,14 +5,16 @@ import uuid
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from atalaia.conservation import examine
-from atalaia.deployments import plan_at
-from atalaia.records import ModelRecord
+from atalaia.deployments import add_change, plan_at
+from atalaia.records import ModelRecord, MonitorChange
 from atalaia.runtime.machine import Machine
-from atalaia.stream.deploy import deploy, promote, read_models, retire, rollback
-from atalaia.stream.ledger import read_facts
+from atalaia.stream.deploy import deploy, promote, retire, rollback
+from atalaia.stream.deployed import read_models, write_model
+from atalaia.stream.ledger import read_facts, read_topic
 from atalaia.stream.logs import LogReader
 from atalaia.topics import MODELS
 
@@ -132,3 +134,17 @@ def test_a_reader_knows_how_far_it_has_read_before_it_is_told_of_an_end(
             found = reader.read(timeout_seconds=10.0)
         place = found[-1].topic() or "", found[-1].partition() or 0
         assert reader.positions[place] == (found[-1].offset() or 0) + 1
+
+
+def test_of_two_who_change_a_model_at_once_both_have_done_so(machine: Machine, bundles: Path) -> None:
+    name, kafka = f"both-{uuid.uuid4().hex[:8]}", machine.settings.kafka
+    for version in "12":
+        deploy(shifted(bundles, name, version), settings=machine.settings)
+    known = read_models(kafka)[name]
+    promote(name, "1", kafka=kafka)
+    change = MonitorChange(name, {"drift": {"effect": 0.2}}, "2026-01-01T00:00:00Z", offset=7)
+    both = write_model(kafka, add_change(known, change))
+    assert [entry.version for entry in both.deployments] == ["1", "2", "1"]
+    assert [entry.monitors for entry in both.monitors] == [change.monitors]
+    *_, last = (message for message in read_topic(kafka, MODELS) if message.key() == name.encode())
+    assert msgspec.json.decode(last.value() or b"", type=ModelRecord) == both
