@@ -12,34 +12,21 @@ from rich.console import Console
 from bench import failover, gateway, memory
 from bench.__main__ import BENCHES, judged, main
 from bench.limits import LIMITS, Limit
-from bench.load import Load
 from bench.report import tables
+from tests.unit.bench.loads import one_load
 
 ROOT = Path(__file__).parents[3]
 MEMBERS = {"bench", "ours", "beside", "ratio", "cpu_seconds"}
-
-
-def one_load(rate: float, *, p50_ms: float = 1.0, pid: str = "gateway") -> Load:
-    return Load(
-        connections=64,
-        requests=int(rate * 10),
-        seconds=10.0,
-        p50_ms=p50_ms,
-        p99_ms=2 * p50_ms,
-        cpu_seconds={pid: 5.0},
-        generator_cpu_seconds=0.5,
-        statuses={"200": int(rate * 10)},
-    )
 
 
 def runs(*, with_mlserver: bool = True) -> gateway.Runs:
     taken: gateway.Runs = {
         ("ours", "1"): [one_load(900, p50_ms=ms) for ms in (0.9, 1.9, 1.1)],
         ("ours", "64"): [one_load(rate) for rate in (4_000, 3_000, 2_000)],
-        ("noop", "64"): [one_load(20_000, pid="noop")] * 3,
+        ("noop", "64"): [one_load(20_000, processes=["noop"])] * 3,
     }
     if with_mlserver:
-        taken["mlserver", "64"] = [one_load(rate, pid="mlserver") for rate in (2_000, 1_000, 2_000)]
+        taken["mlserver", "64"] = [one_load(rate, processes=["mlserver"]) for rate in (2_000, 1_000, 2_000)]
     return taken
 
 

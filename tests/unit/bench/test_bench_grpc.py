@@ -14,19 +14,7 @@ from services.gateway.grpc.calls import answered, refused
 from services.gateway.grpc.http2.connection import Request
 from services.gateway.grpc.http2.listener import Answer, Listener
 from services.gateway.grpc.statuses import Status
-
-
-def one_load(rate: float) -> Load:
-    return Load(
-        connections=64,
-        requests=int(rate * 10),
-        seconds=10.0,
-        p50_ms=10.0,
-        p99_ms=20.0,
-        cpu_seconds={"gateway": 5.0},
-        generator_cpu_seconds=2.5,
-        statuses={"0": int(rate * 10)},
-    )
+from tests.unit.bench.loads import one_load
 
 
 def test_calls_are_compared_with_requests_in_pairs() -> None:

@@ -5,28 +5,17 @@ import pytest
 from bench import scale
 from bench.__main__ import judged
 from bench.gateway import BATCHED, MANY
-from bench.load import Load
+from tests.unit.bench.loads import one_load
 
-
-def one_load(rate: float, *, processes: int) -> Load:
-    return Load(
-        connections=64,
-        requests=int(rate * 10),
-        seconds=10.0,
-        p50_ms=10.0,
-        p99_ms=20.0,
-        cpu_seconds={f"gateway-{place}": 5.0 for place in range(processes)},
-        generator_cpu_seconds=2.5,
-        statuses={"200": int(rate * 10)},
-    )
+ONE, TWO = ["gateway-0"], ["gateway-0", "gateway-1"]
 
 
 def runs(two: list[float]) -> scale.Runs:
     return {
-        (scale.ONE, MANY.name): [one_load(1_000, processes=1)] * 3,
-        (scale.TWO, MANY.name): [one_load(rate, processes=2) for rate in two],
-        (scale.ONE, BATCHED.name): [one_load(100, processes=1)] * 3,
-        (scale.TWO, BATCHED.name): [one_load(150, processes=2)] * 3,
+        (scale.ONE, MANY.name): [one_load(1_000, processes=ONE)] * 3,
+        (scale.TWO, MANY.name): [one_load(rate, processes=TWO) for rate in two],
+        (scale.ONE, BATCHED.name): [one_load(100, processes=ONE)] * 3,
+        (scale.TWO, BATCHED.name): [one_load(150, processes=TWO)] * 3,
     }
 
 

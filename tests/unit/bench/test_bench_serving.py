@@ -4,21 +4,8 @@ import pytest
 
 from bench import kept, replay, swap
 from bench.__main__ import judged
-from bench.load import Load
 from bench.swap import Asked
-
-
-def one_load(rate: float) -> Load:
-    return Load(
-        connections=64,
-        requests=int(rate * 10),
-        seconds=10.0,
-        p50_ms=10.0,
-        p99_ms=20.0,
-        cpu_seconds={"gateway": 5.0},
-        generator_cpu_seconds=2.5,
-        statuses={"200": int(rate * 10)},
-    )
+from tests.unit.bench.loads import one_load
 
 
 def met(answer: dict[str, object]) -> list[bool]:
