@@ -120,16 +120,19 @@ def _run(
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM ends a replay as Ctrl-C does."""
+    """SIGTERM ends a replay as Ctrl-C does; both do so too where a shell began it in the background, whose
+    processes are born deaf to Ctrl-C.
+    """  # fmt: skip
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _milliseconds(option: str, text: str) -> float:

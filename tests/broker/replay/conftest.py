@@ -72,7 +72,10 @@ class Replays:
     def interrupt(self, running: subprocess.Popen[str]) -> tuple[int, str]:
         """What Ctrl-C comes to: exit code and stderr."""
         os.kill(running.pid, signal.SIGINT)
-        _, err = running.communicate(timeout=60)
+        try:
+            _, err = running.communicate(timeout=60)
+        finally:
+            running.kill()
         return running.returncode, err
 
     def conserved(self) -> Report:

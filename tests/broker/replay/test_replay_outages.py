@@ -13,7 +13,7 @@ from atalaia.topics import LABELS, REQUESTS
 from .conftest import LINE, Replays
 from .test_replay_on_kafka import line_rows, marks_of
 
-pytestmark = [pytest.mark.broker, pytest.mark.chaos]
+pytestmark = pytest.mark.broker
 
 
 # Each in a month of its own: rows of two replays of one time would be in the same windows.
