@@ -88,6 +88,8 @@ async def ask_kept(
     if reply is None:
         await _accepted(memory, name)
         raise Accepted(ticket)
+    if name is not None and reply.value is not None:
+        await _kept(memory, ticket, reply.value)
     return reply
 
 
@@ -123,6 +125,14 @@ async def _ask(exchange: Exchange, asked: Asked, wanted: Preferences, ticket: st
             key, asked.body, model=model, version=version, wait_seconds=wanted.wait_seconds
         )
     return await exchange.ask(key, asked.body, model=model, version=version, kept=True)
+
+
+async def _kept(memory: Memory, ticket: str, answer: bytes) -> None:
+    """Who has this answer finds it again from now on, not from when it is committed."""
+    try:
+        await memory.keep(ticket, answer)
+    except MemoryUnavailable:
+        _log.warning("an answer could not be kept yet; it comes with its transaction", ticket=ticket)
 
 
 async def _accepted(memory: Memory, name: str | None) -> None:

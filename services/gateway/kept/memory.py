@@ -6,6 +6,7 @@ taken anew.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -63,9 +64,9 @@ class Memory:
 
     def __init__(self, url: str | None, prefix: str) -> None:
         self._names = Names(prefix)
-        self._waiting: list[tuple[list[bytes | str | int], asyncio.Future[list[bytes]]]] = []
+        self._waiting: list[tuple[_Command, asyncio.Future[Any]]] = []
         self._answered_at = float("-inf")
-        self._claiming: asyncio.Task[None] | None = None
+        self._exchanging: asyncio.Task[None] | None = None
         self._client = (
             None
             if url is None
@@ -109,37 +110,24 @@ class Memory:
         ------
         MemoryUnavailable
         """
-        if self._client is None:
-            raise MemoryUnavailable
-        said: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
-        claimed: list[bytes | str | int] = [self._names.claim(name), self._names.lease(name)]
-        claimed += [fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")]
-        self._waiting.append((claimed, said))
-        if self._claiming is None or self._claiming.done():
-            self._claiming = asyncio.create_task(self._claim_all(self._client))
-        state, held, *answer = await said
+        keys = [self._names.claim(name), self._names.lease(name)]
+        given = [fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")]
+        state, held, *answer = await self._together(
+            lambda pipeline: self._claim(keys=keys, args=given, client=pipeline)
+        )
         # A claim asked again after its connection broke finds itself.
         own = state == b"leased" and held.decode() == ticket
         return Claim("claimed" if own else state.decode(), held.decode(), answer[0] if answer else None)
 
-    async def _claim_all(self, client: "redis.asyncio.Redis") -> None:
-        """One exchange with Redis for all that came while the last was under way: it costs the most."""
-        while self._waiting:
-            together, self._waiting = self._waiting, []
-            try:
-                pipeline = client.pipeline(transaction=False)
-                for arguments, _ in together:
-                    await self._claim(keys=arguments[:2], args=arguments[2:], client=pipeline)
-                answers = await pipeline.execute(raise_on_error=False)
-            except redis.RedisError as error:
-                answers = [error] * len(together)
-            for (_, said), answer in zip(together, answers, strict=True):
-                if said.done():
-                    continue
-                if isinstance(answer, redis.RedisError):
-                    said.set_exception(_unavailable(answer))
-                else:
-                    said.set_result(answer)
+    async def keep(self, ticket: str, answer: bytes) -> None:
+        """Show an answer at once: from `results` it comes with its transaction, and who has it may ask again.
+
+        Raises
+        ------
+        MemoryUnavailable
+        """
+        name = self._names.answer(ticket)
+        await self._together(lambda pipeline: pipeline.set(name, answer, px=KEPT_MS))
 
     async def accept(self, name: str) -> None:
         """Kafka has the request that claimed this key: nobody takes its place any more."""
@@ -154,6 +142,34 @@ class Memory:
         if self._client is not None:
             await self._client.aclose()
 
+    async def _together(self, command: "_Command") -> Any:
+        """One exchange with Redis for all that came while the last was under way: it costs the most."""
+        if self._client is None:
+            raise MemoryUnavailable
+        said: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, said))
+        if self._exchanging is None or self._exchanging.done():
+            self._exchanging = asyncio.create_task(self._exchange_all(self._client))
+        return await said
+
+    async def _exchange_all(self, client: "redis.asyncio.Redis") -> None:
+        while self._waiting:
+            together, self._waiting = self._waiting, []
+            try:
+                pipeline = client.pipeline(transaction=False)
+                for command, _ in together:
+                    await command(pipeline)
+                answers = await pipeline.execute(raise_on_error=False)
+            except redis.RedisError as error:
+                answers = [error] * len(together)
+            for (_, said), answer in zip(together, answers, strict=True):
+                if said.done():
+                    continue
+                if isinstance(answer, redis.RedisError):
+                    said.set_exception(_unavailable(answer))
+                else:
+                    said.set_result(answer)
+
     async def _ask(self, command: str, *arguments: str) -> Any:
         if self._client is None:
             raise MemoryUnavailable
@@ -161,6 +177,10 @@ class Memory:
             return await getattr(self._client, command)(*arguments)
         except redis.RedisError as error:
             raise _unavailable(error) from error
+
+
+_Command = Callable[[Any], Awaitable[Any]]
+"""Adds one command to a pipeline."""
 
 
 class Names(NamedTuple):

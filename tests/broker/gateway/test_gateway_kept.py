@@ -186,6 +186,15 @@ def _repeated(client: httpx.Client, key: str, **row: float) -> httpx.Response:
     return answer
 
 
+def test_whoever_has_had_an_answer_gets_it_again_from_any_gateway(
+    one: httpx.Client, other: httpx.Client
+) -> None:
+    for _ in range(20):
+        key = uuid.uuid4().hex
+        first, again = (client.post("/predict", json=ROW, headers=keyed(key)) for client in (one, other))
+        assert (again.status_code, again.json()) == (200, first.json())
+
+
 def test_many_at_once_with_one_key_are_one_request(
     place: Place, one: httpx.Client, other: httpx.Client
 ) -> None:
