@@ -1,16 +1,18 @@
 """The columns of a window of `drift`: their values in its rows, and what they are held against."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 
+from atalaia.auditing import drift_figures
 from atalaia.auditing.drift_figures import Sample
 from atalaia.auditing.gathered import AnyArray, Selection, values
 from atalaia.auditing.observed import Chunk
 from atalaia.bundles.manifest import Manifest
 from atalaia.bundles.reference import Distribution
+from atalaia.monitors.configuration import DriftSettings
 from atalaia.monitors.drift.watching import ABSTAINED, ANSWERS, APPLICABILITY, CLASS, SCORE
 from atalaia.monitors.units import Watched
 from atalaia.windows.watermark import BoolArray
@@ -49,6 +51,21 @@ class Columns:
     def is_answer(self, name: str) -> bool:
         """Whether a column is of the version's answers, not of its inputs."""
         return name in self._answers
+
+    def tests(self, role: str, drift: DriftSettings) -> Iterator[tuple[str, str, bool]]:
+        """Every test of every column that is held against a reference, and whether it decides."""
+        for name in self._watched_names(role, drift):
+            reference = self.reference(name)
+            if reference is not None:
+                known = self._known_to_the_model(name)
+                for test, decides in _chosen(drift_figures.tests_of(reference), drift).items():
+                    yield name, test, decides and not known
+
+    def earlier_tests(self, role: str, drift: DriftSettings) -> Iterator[tuple[str, str]]:
+        """Every test of every column that is held against an earlier window."""
+        for name in self._watched_names(role, drift):
+            for test in _chosen(drift_figures.tests_of(self.places(name)), drift):
+                yield name, test
 
     def sample(self, name: str, selection: Selection) -> Sample:
         """A column of some rows."""
@@ -90,6 +107,20 @@ class Columns:
             return own
         held = [name for name in names if self.reference(name) is not None]
         return self._stream.rows if len(replacing) == len(held) else min(self._stream.rows, own)
+
+    def _watched_names(self, role: str, drift: DriftSettings) -> list[str]:
+        """Inputs and context of a primary, answers of all; but for those that are left out."""
+        names = [*self._features, *self._context] if role == "primary" else []
+        classified = self._watched.reference.answers.predicted is not None
+        names += [name for name, kind in self._answers.items() if kind != CLASS or classified]
+        chosen = names if drift.columns is None else [name for name in names if name in drift.columns]
+        return [name for name in chosen if name not in drift.without]
+
+    def _known_to_the_model(self, name: str) -> bool:
+        """Whether a column's reference are answers to rows that the model was trained on."""
+        trained_on = self._watched.manifest.reference_is_training
+        answer = self.is_answer(name) and self._answers[name] != ABSTAINED
+        return trained_on and answer and self._replaced(name) is None
 
     def _replaced(self, name: str) -> Sample | None:
         stream = self._stream
@@ -158,6 +189,12 @@ class Columns:
         names = np.array([str(label) for label in section.classes], np.object_)
         predicted: AnyArray = names[section.label.numpy()[answered]]
         return predicted
+
+
+def _chosen(tests: Mapping[str, bool], drift: DriftSettings) -> dict[str, bool]:
+    """Those that are set, in that order."""
+    names = tests if drift.tests is None else drift.tests
+    return {test: tests[test] for test in names if test in tests}
 
 
 def _hashed(strings: AnyArray) -> AnyArray:

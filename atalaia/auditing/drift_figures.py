@@ -20,6 +20,8 @@ _MOST_VALUES = 16_384
 _MOST_CATEGORIES = 1_000
 _RARER = ("rarer",)
 _UNSEEN = ("unseen",)
+POOLED: Mapping[Hashable, str] = {_RARER: "(rarer)", _UNSEEN: "(unseen)"}
+"""What values without a category of their own are counted as, and what that is called."""
 _NOTHING: Figures = {"statistic": None, "p_value": None, "effect": None, "ratio": None}
 
 
@@ -53,6 +55,28 @@ class Sample(NamedTuple):
 def is_numeric(reference: Sample) -> bool:
     """Whether the column is compared as numbers: more than 10 distinct ones in the reference."""
     return reference.values.dtype.kind in "fiu" and len(reference.values) >= _FEWEST_NUMBERS
+
+
+def tests_of(reference: Sample) -> dict[str, bool]:
+    """The tests that suit a column, and whether they decide."""
+    if is_numeric(reference):
+        return {"ks": True, "missing": True, "psi": False}
+    return {"chi2": True, "unseen": True, "missing": True, "psi": False}
+
+
+def named(sample: Sample, reference: Sample) -> Tally:
+    """How often each category of the reference is there, and values that have none."""
+    return _named(sample, _names(reference))
+
+
+def coarseness(reference: Sample) -> float:
+    """The largest share of a numeric reference that lies between two values that are compared at."""
+    places = _places(reference)
+    if len(places) == len(reference.values):
+        return 0.0
+    at = np.searchsorted(reference.values, places)
+    reached = np.append(0, np.cumsum(reference.counts))
+    return float((reached[at[1:]] - reached[at[:-1] + 1]).max() / reference.rows)
 
 
 def measure(

@@ -254,6 +254,7 @@ class Recount:
             labels=self._labels,
             stored=self._stored,
             labels_told=self._labels_told(published),
+            begins_ms=self._rows_begin_ms if self._begins else None,
         )
         try:
             verified = verify(published, evidence)

@@ -25,8 +25,9 @@ class SettingsLog:
         """The settings of a version in force."""
         changes = self._of(model)
         settings = _settings(watched, changes[-1][1] if changes else None)
-        back = [milliseconds(earlier) for earlier in settings.drift.earlier]
-        reach_ms = max(back, default=0) + settings.drift.window_ms * settings.drift.most_merged
+        drift = settings.drift
+        back = [drift.among * drift.window_ms, *(milliseconds(earlier) for earlier in drift.earlier)]
+        reach_ms = max(back) + drift.window_ms * drift.most_merged
         self._reach_ms[model] = max(reach_ms, self._reach_ms.get(model, 0))
         return settings
 

@@ -34,7 +34,8 @@ class Evidence:
     ``laps`` are the positions at which its time, or its settings, began anew. Rows of before may have been
     forgotten by then, or not: which of them a window is of, its own count of rows says. ``settings`` are all
     it has had, by digest; ``references`` those made from the stream, by position. ``labels_told`` is the
-    position of `labels` all before which has been told, as far as it is known.
+    position of `labels` all before which has been told, as far as it is known. Of rows before ``begins_ms``
+    some have expired.
     """
 
     rows: Mapping[Stream, Rows]
@@ -46,6 +47,7 @@ class Evidence:
     labels: LabelLog
     stored: Mapping[Stream, Mapping[int, BoolArray]]
     labels_told: int | None = None
+    begins_ms: int | None = None
 
     def ranges(self, cut: int) -> Iterator[tuple[int, int]]:
         """Positions [since, before) that the rows of a result may lie between, the likeliest first."""
@@ -102,10 +104,19 @@ def drift_rows(published: Published, evidence: Evidence, settings: MonitorSettin
     Unverifiable
         where a reference made from the stream is missing.
     """
-    rows = evidence.rows.get(published.place.stream, Rows())
+    stream = published.place.stream
+    rows = evidence.rows.get(stream, Rows())
     for positions in evidence.ranges(published.result.cut.observations):
         for reference in evidence.references_at(positions[1]):
-            yield DriftRows(rows, Columns(evidence.watched, reference), settings, positions)
+            yield DriftRows(
+                rows,
+                Columns(evidence.watched, reference),
+                settings,
+                positions,
+                stream.role,
+                begins_ms=evidence.begins_ms,
+                whole=len(evidence.laps) == 1,
+            )
 
 
 def _verify_drift(published: Published, evidence: Evidence, settings: MonitorSettings) -> Verified:
