@@ -97,9 +97,17 @@ def compare(body: Mapping[str, Any], window: Window, given: DriftRows) -> list[M
         if hits is not None:
             column["hit"] = (column["column"], column["test"]) in hits
     found = list(mismatches({**body, "judged": run}, expected))
+    if span is not None and not _may_end_with(span, window, given.settings.drift):
+        found.append(Mismatch("judged.window", list(span), f"whole windows up to {window.end_ms}"))
     if hits is not None and not found:
         found += _located(body["columns"], hits, span, given)
     return [*found, *_earlier(body, window, given)]
+
+
+def _may_end_with(span: Window, window: Window, drift: DriftSettings) -> bool:
+    """Whether a span may be a run of windows of which one is the last."""
+    unit_ms = drift.pane_ms if drift.last_rows is not None else drift.window_ms
+    return span.end_ms == window.end_ms and span.start_ms <= window.start_ms and not span.start_ms % unit_ms
 
 
 def run_of(body: Mapping[str, Any]) -> Window | None:

@@ -19,10 +19,10 @@ _GROUP_LEVEL = 0.95
 _FALSE_ALARMS = 0.001
 _UNEVEN = 1.25
 _FEWEST_ROWS = 30
-_RATES = (
+RATES = (
     "flag_rate", "tpr", "tnr", "fpr", "fnr", "ppv", "npv", "accuracy", "prevalence", "abstention_rate",
 )  # fmt: skip
-_BIASED = {"tpr", "tnr", "fpr", "fnr", "npv", "accuracy", "prevalence"}
+BIASED = {"tpr", "tnr", "fpr", "fnr", "npv", "accuracy", "prevalence"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +140,12 @@ def described(name: str, values: tuple[str, ...], counted: Counted) -> Figures:
         "fn": int(counted.of(False, 1)),
         "intervals": {},
     }
-    for rate in _RATES:
+    for rate in RATES:
         hits, trials = counted.rate(rate)
         figures[rate] = hits / trials if trials else None
         figures["intervals"][rate] = list(wilson(hits, trials, _GROUP_LEVEL)) if trials else None
     uneven = is_uneven(counted.coverages())
-    named = [rate for rate in _RATES if rate in _BIASED] if uneven else []
+    named = [rate for rate in RATES if rate in BIASED] if uneven else []
     weighted = counted.weighted()
     figures["biased"] = named
     figures["weighted"] = {rate: _share(*weighted.rate(rate)) for rate in named}
@@ -153,13 +153,20 @@ def described(name: str, values: tuple[str, ...], counted: Counted) -> Figures:
 
 
 def gap(metric: str, members: Members, between: Sequence[str], rule: Rule) -> Figures:
-    """A published gap between two named groups of an attribute, with its interval and verdict."""
+    """A published gap between two named groups of an attribute, with its interval and verdict.
+
+    Of groups that cannot be compared it says which could.
+    """
     rate, _, kind = metric.rpartition("_")
     named = {" & ".join(values): counted for values, counted in members.items()}
-    first, second = (named[name] for name in between)
-    pairs = len(named) * (len(named) - 1) // 2
-    level = 1 - _FALSE_ALARMS / max(pairs, 1)
+    compared = [named[name] for name in between if name in named and named[name].rate(rate)[1]]
+    if len(compared) != 2 or len(between) != 2:
+        return {"between": "two groups that have the rate"}
+    first, second = compared
+    level = pair_level(members)
     (k1, n1), (k2, n2) = first.rate(rate), second.rate(rate)
+    if kind == "ratio" and not k2:
+        return {"between": "a group with a rate above 0, for a ratio to it"}
     if kind == "difference":
         value, (low, high) = k1 / n1 - k2 / n2, newcombe(k1, n1, k2, n2, level)
     else:
@@ -167,13 +174,19 @@ def gap(metric: str, members: Members, between: Sequence[str], rule: Rule) -> Fi
     together = (k1 + k2) / max(n1 + n2, 1)
     fewest = min(n1, n2)
     supported = fewest >= rule.rows and fewest * min(together, 1 - together) >= rule.outcomes
-    biased = rate in _BIASED and is_uneven([*first.coverages(), *second.coverages()])
+    biased = rate in BIASED and is_uneven([*first.coverages(), *second.coverages()])
     judged = metric in rule.may_alert and supported and not biased
     hit = judged and (low > rule.difference if kind == "difference" else high < rule.ratio)
     return {
         "value": value, "low": low, "high": high, "level": level, "supported": supported, "biased": biased,
         "judged": judged, "hit": hit,
     }  # fmt: skip
+
+
+def pair_level(members: Members) -> float:
+    """At which each pair of groups is compared, so that all together are wrong once in a thousand."""
+    pairs = len(members) * (len(members) - 1) // 2
+    return 1 - _FALSE_ALARMS / max(pairs, 1)
 
 
 def widest(metric: str, members: Members) -> float | None:
@@ -189,7 +202,12 @@ def widest(metric: str, members: Members) -> float | None:
 
 def is_uneven(coverages: Sequence[float]) -> bool:
     """Whether the coverage of two cells differs by more than a factor of 1.25."""
-    return bool(coverages) and max(coverages) > _UNEVEN * min(coverages) + 1e-12
+    return bool(coverages) and bool(is_spread(max(coverages), min(coverages)))
+
+
+def is_spread(most: Any, least: Any) -> Any:
+    """The same of the largest and the smallest, numbers or arrays."""
+    return most > _UNEVEN * least + 1e-12
 
 
 def normal_quantile(level: float) -> float:

@@ -1,12 +1,12 @@
 """What a window of `fairness` comes to, from its rows and their labels."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from atalaia.auditing import fairness_figures
+from atalaia.auditing import error_groups, fairness_figures, group_gaps
 from atalaia.auditing.gathered import Labelled, Selection, attribute_values, column, counted, values
 from atalaia.bundles.manifest import Manifest
 from atalaia.monitors.configuration import MonitorSettings
@@ -14,12 +14,13 @@ from atalaia.monitors.units import Watched
 
 Figures = dict[str, Any]
 AnyArray = npt.NDArray[Any]
+_UNJUDGED = {"judged": False, "hit": False}
 
 
 def fairness(
     selection: Selection, rows: Labelled, watched: Watched, settings: MonitorSettings, body: Mapping[str, Any]
 ) -> tuple[Figures, Figures]:
-    """Groups by their values and gaps by metric, attribute and pair, and what the result says of the same."""
+    """Groups by their values and gaps by metric and attribute, and what the result says of the same."""
     manifest, set_ = watched.manifest, settings.fairness
     attributes = protected(manifest, settings)
     n = len(rows.truth)
@@ -32,33 +33,55 @@ def fairness(
         )
         for name, bands in attributes.items()
     }
+    published = {name: body[name] for name in ("n", "labelled", "groups", "gaps", "errors")}
     favourable = favourable_of(manifest, settings)
     if favourable is None:
-        return counted(rows), {name: body[name] for name in ("n", "labelled")}
+        answers = _answers(selection, rows, told, classes=bool(manifest.classes))
+        errors = _keyed(error_groups.described(answers, depth=set_.depth))
+        return counted(rows) | {"groups": [], "gaps": [], "errors": errors}, published | {
+            "errors": _keyed(body["errors"])
+        }
     flagged, truth = _decided(selection, rows, manifest, favourable)
     decided = fairness_figures.Decided(told, flagged, truth, rows.abstained)
     members = fairness_figures.groups(decided, depth=set_.depth)
     rule = fairness_figures.Rule(set_.may_alert, set_.difference, set_.ratio, set_.rows, set_.outcomes)
-    groups = {
-        _key(entry["group"]): entry
-        for entry in (
-            fairness_figures.described(name, key, group)
-            for name, of_name in members.items()
-            for key, group in of_name.items()
+    groups = _keyed(
+        fairness_figures.described(name, key, group)
+        for name, of_name in members.items()
+        for key, group in of_name.items()
+    )
+    gaps = _by_name(body["gaps"])
+    expected = {
+        f"{metric} by {attribute}": group_gaps.expected(
+            metric, of_name, gaps.get(f"{metric} by {attribute}", []), rule
         )
+        for attribute, of_name in members.items()
+        for metric in group_gaps.METRICS
+        if of_name
     }
-    expected = counted(rows) | {"groups": groups, "gaps": {}, "widest": {}}
-    published = {name: body[name] for name in ("n", "labelled")}
-    published |= {
-        "groups": {_key(entry["group"]): entry for entry in body["groups"]},
-        "gaps": {},
-        "widest": {},
-    }
-    if len(groups) != len(body["groups"]):
-        expected["number of groups"], published["number of groups"] = len(groups), len(body["groups"])
-    for gap in body["gaps"]:
-        _add_gap(gap, members, rule, expected, published, mature=body["why"] is None)
-    return expected, published
+    if body["why"] is not None:
+        expected = {name: [one | _UNJUDGED for one in ones] for name, ones in expected.items()}
+    figures = counted(rows) | {"groups": groups, "gaps": _whole(expected), "errors": []}
+    return figures, published | {"groups": _keyed(body["groups"]), "gaps": _whole(gaps)}
+
+
+def _keyed(entries: Iterable[Mapping[str, Any]]) -> Figures:
+    """Entries by their group, and how many there are."""
+    listed = list(entries)
+    return _whole({_key(entry["group"]): entry for entry in listed}) | {"number": len(listed)}
+
+
+def _by_name(gaps: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Gaps by metric and attribute, in their order."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for gap in gaps:
+        found.setdefault(f"{gap['metric']} by {gap['attribute']}", []).append(gap)
+    return found
+
+
+def _whole(entries: Mapping[str, Any]) -> Figures:
+    """Entries by name, and the names, so that one too many differs as well."""
+    return {**entries, "names": sorted(entries)}
 
 
 def protected(manifest: Manifest, settings: MonitorSettings) -> dict[str, tuple[float, ...]]:
@@ -80,32 +103,6 @@ def favourable_of(manifest: Manifest, settings: MonitorSettings) -> float | None
     return float(manifest.classes.index(chosen)) if chosen in manifest.classes else None
 
 
-def _add_gap(
-    gap: Mapping[str, Any],
-    members: Mapping[str, fairness_figures.Members],
-    rule: fairness_figures.Rule,
-    expected: Figures,
-    published: Figures,
-    *,
-    mature: bool,
-) -> None:
-    """Put a published gap, and what it should be, under one name."""
-    metric, attribute = gap["metric"], gap["attribute"]
-    if metric.startswith("equalized_odds") or attribute not in members:
-        return  # the worse of two that are compared by themselves
-    name = f"{metric} by {attribute}"
-    if name not in published["widest"]:  # the first of a metric is the widest
-        published["widest"][name] = gap["value"]
-        expected["widest"][name] = fairness_figures.widest(metric, members[attribute])
-    if gap["value"] is None:
-        return
-    found = fairness_figures.gap(metric, members[attribute], gap["between"], rule)
-    if not mature:
-        found |= {"judged": False, "hit": False}
-    name = f"{name} between {' and '.join(gap['between'])}"
-    published["gaps"][name], expected["gaps"][name] = gap, found
-
-
 def _key(group: Mapping[str, str]) -> str:
     return " & ".join(f"{name}={value}" for name, value in sorted(group.items()))
 
@@ -120,6 +117,17 @@ def _decided(
     predicted = column(selection, lambda section: None if section.label is None else section.label.numpy())
     truth = np.where(rows.truth < 0, -1, rows.truth == favourable)
     return predicted == favourable, truth.astype(np.int64)
+
+
+def _answers(
+    selection: Selection, rows: Labelled, told: Mapping[str, list[str]], *, classes: bool
+) -> error_groups.Answers:
+    """What was said of each row: a class's place, or a value."""
+    if classes:
+        said = column(selection, lambda section: None if section.label is None else section.label.numpy())
+    else:
+        said = column(selection, lambda section: section.score.numpy())
+    return error_groups.Answers(told, said, rows.truth, rows.known, rows.abstained, classes)
 
 
 def _context(selection: Selection, name: str) -> AnyArray | None:

@@ -86,7 +86,8 @@ def _parts(told: Figures, run: RunColumn) -> list[Part]:
         if told["low"] is not None or told["high"] is not None:
             return []
         return [part for part in _categories(run) if part.name == told["category"]]
-    if told["category"] is not None:
+    ends = [end for end in (told["low"], told["high"]) if end is not None]
+    if told["category"] is not None or not np.isin(ends, run.reference.values.astype(np.float64)).all():
         return []
     counts = (
         _between(told["low"], told["high"], closed) for closed in itertools.product((True, False), repeat=2)

@@ -126,12 +126,28 @@ def _held_out(watched: Watched) -> Answered:
     )
 
 
+def held_out_metrics(watched: Watched, bound: float | None) -> Figures:
+    """The metrics of the bundle's held-out rows, none where there are none; ``bound`` as of `area`."""
+    if watched.manifest.task == "regression":
+        truth, said = _held_out_values(watched)
+        return performance_figures.regression(truth, said) if len(truth) else {}
+    rows = _held_out(watched)
+    if not len(rows.labels):
+        return {}
+    return performance_figures.classification(rows) | performance_figures.area(rows, bound)
+
+
 def held_out_errors(watched: Watched) -> npt.NDArray[np.float64]:
     """The absolute errors of the labelled, answered rows of the bundle's reference."""
+    truth, said = _held_out_values(watched)
+    return np.abs(said - truth)
+
+
+def _held_out_values(watched: Watched) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Labels, and what was said, of the labelled, answered rows of the bundle's reference."""
     answers = watched.reference.answers
     if answers.labels is None:
-        return np.zeros(0)
+        return np.zeros(0), np.zeros(0)
     labels = answers.labels.astype(np.float64)
     known = ~np.isnan(labels) & ~watched.reference.abstained
-    errors: npt.NDArray[np.float64] = np.abs(answers.scores[known].astype(np.float64) - labels[known])
-    return errors
+    return labels[known], answers.scores[known].astype(np.float64)

@@ -6,10 +6,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from atalaia.auditing import drift_figures, fairness_figures, performance_figures
+from atalaia.auditing import drift_figures, fairness_figures, localised, performance_figures
 from atalaia.auditing.gathered import Labelled, Selection, column, counted
 from atalaia.auditing.performance_figures import Answered
-from atalaia.auditing.performance_verdicts import held_out_errors, judgements, positive_of, rise
+from atalaia.auditing.performance_verdicts import (
+    held_out_errors,
+    held_out_metrics,
+    judgements,
+    positive_of,
+    rise,
+)
 from atalaia.bundles.manifest import Manifest
 from atalaia.monitors.configuration import MonitorSettings
 from atalaia.monitors.units import Watched
@@ -19,6 +25,7 @@ Figures = dict[str, Any]
 AnyArray = npt.NDArray[Any]
 
 _FEWEST_ROWS = 30
+_FEWEST_LABELS = 100
 _LABEL_STEPS = 256
 
 
@@ -32,6 +39,8 @@ def performance(
         "abstained": int(rows.abstained.sum()),
         "coverage": figures["labelled"] / figures["n"] if figures["n"] else None,
         "delay": performance_figures.delays(rows.waited_ms),
+        "classes": list(manifest.classes),
+        "reference": held_out_metrics(watched, body["reference"].get("roc_auc_bound")),
     }
     known, scores = rows.known, column(selection, lambda section: section.score.numpy())
     if manifest.task == "regression":
@@ -104,28 +113,36 @@ def _large_shares(predicted: AnyArray, labelled: AnyArray, classes: int) -> list
 def _label_drift(
     labels: AnyArray, watched: Watched, settings: MonitorSettings, body: Mapping[str, Any]
 ) -> Figures:
-    """The tests of the label that the result has."""
-    if not body["drift"]:
-        return {}
+    """The tests of the label; a window that is not judged may have none."""
     sample, reference = _label_samples(labels, watched)
-    tests = []
-    for published in body["drift"]:
-        found = drift_figures.measure(published["test"], sample, reference)
-        tests.append({"test": published["test"]} | (found or {}))
-    _adjust(tests, body["drift"], settings)
+    if not reference.rows:
+        return {"drift": []}
+    if body["why"] is not None and not body["drift"]:
+        return {}
+    tests = [
+        {"column": "label", "test": test, "decides": decides, "earlier": None, **localised.NOWHERE}
+        | (drift_figures.measure(test, sample, reference) or {})
+        for test, decides in drift_figures.tests_of(reference).items()
+    ]
+    _adjust(tests, settings, rows=sample.rows, reference_rows=reference.rows)
     return {"drift": tests}
 
 
-def _adjust(
-    tests: Sequence[Figures], published: Sequence[Mapping[str, Any]], settings: MonitorSettings
-) -> None:
-    """The p-values corrected for the family the result names."""
-    family = [place for place, one in enumerate(published) if one["p_adjusted"] is not None]
-    p_values = [tests[place]["p_value"] for place in family]
-    for place, adjusted in zip(family, drift_figures.adjusted(p_values), strict=True):
-        tests[place]["p_adjusted"] = adjusted
-        large = drift_figures.is_large(tests[place], settings.drift.effect, settings.drift.ratio)
-        tests[place]["hit"] = adjusted <= settings.drift.q and large
+def _adjust(tests: Sequence[Figures], settings: MonitorSettings, *, rows: int, reference_rows: int) -> None:
+    """The p-values corrected for their family, which too few rows leave empty, and what is a hit."""
+    drift = settings.drift
+    enough = rows >= drift.minimum_window_rows and reference_rows >= drift.minimum_reference_rows
+    for test in tests:
+        test |= {"p_adjusted": None, "hit": False, "drifted": False}
+    family = [
+        test
+        for test in tests
+        if enough and test["decides"] and test["p_value"] is not None and test["n"] >= _FEWEST_LABELS
+    ]
+    corrected = drift_figures.adjusted([test["p_value"] for test in family])
+    for test, p_adjusted in zip(family, corrected, strict=True):
+        hit = p_adjusted <= drift.q and drift_figures.is_large(test, drift.effect, drift.ratio)
+        test |= {"p_adjusted": p_adjusted, "hit": hit, "drifted": hit}
 
 
 def _label_samples(labels: AnyArray, watched: Watched) -> tuple[drift_figures.Sample, drift_figures.Sample]:

@@ -33,8 +33,7 @@ CLASSES = ("no", "yes")
 CONTEXTS: list[dict[str, ContextValue] | None] = [None, None, {"sex": "F"}, {"sex": "X"}, {"sex": None}]
 STREAMS: list[tuple[str, Role]] = [("1", "primary"), ("1", "primary"), ("2", "canary"), ("2", "shadow")]
 BUNDLES = Bundles.of(manifest_of(), manifest_of(version="2"))
-FIRST = seen(
-    START,
+FIRST = (
     Row("first", START),
     Row("second", START, version="2", role="canary"),
     Row("third", START, version="2", role="shadow"),
@@ -50,10 +49,17 @@ class Log:
     truth: list[Told]
     batches: list[tuple[int, int]]
     kills: list[bool]
+    regression: bool = False
 
     @property
     def messages(self) -> list[Observation]:
-        return [FIRST, *(seen(time, *rows, at_end=ends) for time, rows, ends in self.observed)]
+        return [
+            seen(START, *FIRST, regression=self.regression),
+            *(
+                seen(time, *rows, at_end=ends, regression=self.regression)
+                for time, rows, ends in self.observed
+            ),
+        ]
 
 
 @st.composite
@@ -266,9 +272,9 @@ def drained(worker: Worker) -> Worker:
     return worker
 
 
-def read(log: Log, *, kills: bool) -> Worker:
+def read(log: Log, *, kills: bool, bundles: Bundles = BUNDLES) -> Worker:
     """As the batches say, then the rest at once."""
-    worker = Worker(BUNDLES)
+    worker = Worker(bundles)
     observed, truth = log.messages, list(log.truth)
     worker.say([observed.pop(0)])
     for place, (some, others) in enumerate(log.batches):

@@ -12,6 +12,7 @@ from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.promised import reached
 from atalaia.auditing.published import Published, latest, order, read_result
 from atalaia.auditing.recount import Checked, Recount
+from atalaia.bundles.manifest import Manifest
 from atalaia.monitors.configuration import monitor_settings
 from atalaia.monitors.units import Models
 from atalaia.records import MonitorChange, Observation
@@ -22,7 +23,13 @@ from tests.unit.monitors.truth import truth_log
 from tests.unit.monitors.truth.truth_log import MINUTE, Row, Worker, clock, manifest_of, seen, told
 
 START = 1_700_000_040_000
-SETTINGS = {"minimum_window_rows": 50, "minimum_reference_rows": 100, "earlier": ["1h"], "detectors": []}
+SETTINGS = {
+    "minimum_window_rows": 50,
+    "minimum_reference_rows": 100,
+    "earlier": ["1h"],
+    "detectors": [],
+    "pane": "20m",
+}
 
 
 class Case:
@@ -60,7 +67,15 @@ def drift_case() -> Case:
     log = []
     for hour in range(6):
         times = hour * HOUR + np.arange(120) * 20_000
-        rows = section(times, watched=watched, seed=hour, shift=0.0 if hour < 3 else 1.5, partition=hour % 4)
+        changed = hour >= 3
+        rows = section(
+            times,
+            watched=watched,
+            seed=hour,
+            shift=1.5 * changed,
+            partition=hour % 4,
+            score=np.random.default_rng(hour).uniform(size=120) ** (4 if changed else 1),
+        )
         log += [drift_message(rows), reach((hour + 1) * HOUR + 2 * 60_000)]
     for observation in log:
         reader.take(observation)
@@ -83,26 +98,44 @@ def drift_case_of(hours: dict[int, int]) -> Case:
     return Case(log, results, reader.bundles, LabelLog())
 
 
-def truth_case() -> Case:
-    bundles = truth_log.Bundles.of(manifest_of())
+def truth_case(
+    manifest: Manifest | None = None,
+    sexes: Sequence[str] = ("F", "M"),
+    *,
+    rows: int = 60,
+    told_of_others: float = 1.0,
+    held_out: Any = None,
+) -> Case:
+    """Of a classifier of two classes, unless another version is given; of a regressor labels are numbers.
+
+    Of rows that are not flagged a share is told, ``held_out`` are the labels of the reference.
+    """
+    manifest = manifest_of() if manifest is None else manifest
+    regression, labels_told = not manifest.classes, manifest.classes or (-0.3, 0.1, 1.7)
+    bundles = truth_log.Bundles.of(manifest, labels=held_out)
     worker, labels, log = Worker(bundles), LabelLog(), []
     random = np.random.default_rng(0)
     position = 0
     for minute in range(4):
         time_ms = START + minute * MINUTE
-        rows = [
+        several = [
             Row(
                 f"{minute}-{place}",
-                time_ms + place * 500,
+                time_ms + place * 30_000 // rows,
                 predicted=int(random.integers(0, 2)),
                 score=float(random.choice([0.25, 0.75])),
-                sex=str(random.choice(["F", "M"])),
+                sex=str(random.choice(sexes)),
+                abstained=place % 20 == 19,
             )
-            for place in range(60)
+            for place in range(rows)
         ]
-        truths = [told(row.id, str(random.choice(["no", "yes"])), time_ms + 40_000) for row in rows[:-5]]
+        truths = [
+            told(row.id, random.choice(labels_told).item(), time_ms + 40_000)
+            for row in several[:-5]
+            if row.predicted == 1 or random.uniform() < told_of_others
+        ]
         messages = [*truths, clock(time_ms + 59_000)]
-        log.append(seen(time_ms + 30_000, *rows))
+        log.append(seen(time_ms + 30_000, *several, regression=regression))
         worker.say([log[-1]], messages)
         for entry in messages:
             if entry.mark is not None:
