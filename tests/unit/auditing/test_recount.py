@@ -192,6 +192,19 @@ def test_what_the_monitors_say_is_found_again() -> None:
         (lambda body: body["judged"].update(n=7), "judged"),
         (lambda body: body["judged"].update(hits=[]), "judged"),
         (lambda body: body["against_earlier"][0].update(statistic=0.9), "against_earlier"),
+        (lambda body: body["against_earlier"].clear(), "against_earlier"),
+        (lambda body: body["columns"].remove(column(body, test="psi")), "columns.length"),
+        (lambda body: column(body).update(decides=False), "columns"),
+        (lambda body: column(body)["grew"].update(share=column(body)["grew"]["share"] + 1e-6), "columns"),
+        (lambda body: column(body)["shrank"].update(low=column(body)["grew"]["low"]), "columns"),
+        (lambda body: column(body).update(grew=column(body)["shrank"]), "columns"),
+        (lambda body: column(body).update(grew=None), "columns"),
+        (lambda body: column(body).update(since="1970-01-01T03:20:00.000Z"), "columns"),
+        (lambda body: column(body).update(since=None), "columns"),
+        (lambda body: column(body, "class", "chi2")["grew"].update(category="no"), "columns"),
+        (lambda body: column(body, "class", "chi2").update(since="1970-01-01T03:20:00.000Z"), "columns"),
+        (lambda body: column(body, test="psi").update(since="1970-01-01T03:00:00.000Z"), "columns"),
+        (lambda body: body["judged"]["window"].update(start="1970-01-01T04:50:00.000Z"), "judged"),
     ],
 )
 def test_a_figure_of_drift_that_is_not_what_the_rows_say_is_named(
@@ -201,6 +214,10 @@ def test_a_figure_of_drift_that_is_not_what_the_rows_say_is_named(
     named = found(case.audit(case.changed(change)))
     assert named
     assert all(one.startswith(path) for one in named), named
+
+
+def gaps(body: dict[str, Any], metric: str) -> list[dict[str, Any]]:
+    return [gap for gap in body["gaps"] if gap["metric"] == metric]
 
 
 def find(case: Case, monitor: str) -> int:
@@ -226,6 +243,14 @@ def find(case: Case, monitor: str) -> int:
         ("fairness", lambda body: body["groups"].pop()),
         ("fairness", lambda body: body["gaps"][0].update(value=0.77)),
         ("fairness", lambda body: body["gaps"][0].update(low=-0.99)),
+        ("fairness", lambda body: body["gaps"].remove(gaps(body, "npv_ratio")[0])),
+        ("fairness", lambda body: body["gaps"].append(gaps(body, "npv_ratio")[0])),
+        ("fairness", lambda body: gaps(body, "fpr_difference")[0]["between"].reverse()),
+        ("fairness", lambda body: gaps(body, "fpr_difference")[0].update(attribute="age")),
+        ("fairness", lambda body: gaps(body, "equalized_odds_ratio")[0].update(value=0.5)),
+        ("fairness", lambda body: gaps(body, "equalized_odds_difference")[0].update(high=0.5)),
+        ("fairness", lambda body: gaps(body, "equalized_odds_difference")[0].update(hit=True)),
+        ("fairness", lambda body: body["errors"].append({"group": {"sex": "F"}})),
     ],
 )
 def test_a_figure_of_truth_that_is_not_what_rows_and_labels_say_is_named(
@@ -235,6 +260,29 @@ def test_a_figure_of_truth_that_is_not_what_rows_and_labels_say_is_named(
     checked = case.audit(case.changed(change, find(case, monitor)))
     assert found(checked)
     assert {one.place.monitor for one in checked if one.mismatches} == {monitor}
+
+
+@pytest.mark.parametrize(
+    ("classes", "change"),
+    [
+        ((), lambda errors: errors[0].update(bias=errors[0]["bias"] + 1e-6)),
+        ((), lambda errors: errors[0].update(mean_absolute_error=errors[1]["mean_absolute_error"])),
+        ((), lambda errors: errors[0].update(n=errors[0]["n"] - 1)),
+        ((), lambda errors: errors.pop()),
+        ((), lambda errors: errors.append(errors[0])),
+        (("no", "yes", "maybe"), lambda errors: errors[0].update(accuracy=0.5)),
+        (("no", "yes", "maybe"), lambda errors: errors[1].update(labelled=3)),
+        (("no", "yes", "maybe"), lambda errors: errors[1].update(abstained=99)),
+    ],
+)
+def test_an_error_of_a_group_that_is_not_what_the_rows_say_is_named(
+    classes: tuple[str, ...], change: Callable[[list[dict[str, Any]]], None]
+) -> None:
+    case = truth_case(manifest_of(classes=classes))
+    assert not found(case.audit())
+    named = found(case.audit(case.changed(lambda body: change(body["errors"]), find(case, "fairness"))))
+    assert named
+    assert all(one.startswith("errors") for one in named), named
 
 
 def test_an_alert_that_does_not_follow_from_what_has_drifted_is_named() -> None:
