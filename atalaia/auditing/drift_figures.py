@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,9 +64,10 @@ def tests_of(reference: Sample) -> dict[str, bool]:
     return {"chi2": True, "unseen": True, "missing": True, "psi": False}
 
 
-def named(sample: Sample, reference: Sample) -> Tally:
-    """How often each category of the reference is there, and values that have none."""
-    return _named(sample, _names(reference))
+def tally_by(reference: Sample) -> Callable[[Sample], Tally]:
+    """What counts how often each category of a reference is in a sample, and values that have none."""
+    names = _names(reference)
+    return lambda sample: _named(sample, names)
 
 
 def coarseness(reference: Sample) -> float:

@@ -100,13 +100,13 @@ def _parts(told: Figures, run: RunColumn) -> list[Part]:
 
 def _categories(run: RunColumn) -> list[Part]:
     """Every category that is counted by itself, and those of all rarer and of all unseen values."""
-    now, then = (drift_figures.named(sample, run.reference) for sample in (run.window, run.reference))
+    tally = drift_figures.tally_by(run.reference)
+    now, then = tally(run.window), tally(run.reference)
 
     def part(name: Any, shown: str | float) -> Part:
-        def count(sample: Sample) -> int:
-            return drift_figures.named(sample, run.reference)[name]
-
-        return Part(shown, count, now[name] / now.total(), then[name] / then.total())
+        return Part(
+            shown, lambda sample: tally(sample)[name], now[name] / now.total(), then[name] / then.total()
+        )
 
     names: set[Any] = then.keys() - drift_figures.POOLED.keys()
     pooled = [part(name, shown) for name, shown in drift_figures.POOLED.items()]

@@ -201,7 +201,7 @@ def test_what_the_monitors_say_is_found_again() -> None:
         (lambda body: column(body).update(grew=None), "columns"),
         (lambda body: column(body).update(since="1970-01-01T03:20:00.000Z"), "columns"),
         (lambda body: column(body).update(since=None), "columns"),
-        (lambda body: column(body, "class", "chi2")["grew"].update(category="no"), "columns"),
+        (lambda body: column(body, "class", "chi2")["grew"].update(category="yes"), "columns"),
         (lambda body: column(body, "class", "chi2").update(since="1970-01-01T03:20:00.000Z"), "columns"),
         (lambda body: column(body, test="psi").update(since="1970-01-01T03:00:00.000Z"), "columns"),
         (lambda body: body["judged"]["window"].update(start="1970-01-01T04:50:00.000Z"), "judged"),
