@@ -16,7 +16,7 @@ from atalaia.auditing.gathered import Selection
 from atalaia.auditing.localised import RunColumn
 from atalaia.auditing.observed import Chunk, Rows
 from atalaia.auditing.persistence import JudgedRun
-from atalaia.auditing.published import Published, milliseconds
+from atalaia.auditing.published import milliseconds
 from atalaia.monitors import configuration
 from atalaia.monitors.configuration import DriftSettings, MonitorSettings
 from atalaia.windows import Window
@@ -166,13 +166,6 @@ def drifted_columns(body: Mapping[str, Any]) -> set[str]:
     in_part = {column["column"] for column in body["columns"] if not column["drifted"]} & told
     none = set() if body["drifted"] == bool(told) else {"(none)" if told else "(any)"}
     return told | {f"{name} (in part)" for name in in_part} | none
-
-
-def run_start_ms(published: Published) -> int:
-    """Where the rows begin that a result was judged by: a window of few rows may have waited for long."""
-    run = published.body.get("judged")
-    start_ms = published.place.window.start_ms
-    return start_ms if run is None else min(start_ms, milliseconds(run["window"]["start"]))
 
 
 def judged_run(body: Mapping[str, Any], given: DriftRows) -> JudgedRun | None:

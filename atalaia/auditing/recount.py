@@ -9,7 +9,7 @@ from typing import Any
 from atalaia.alerts import AlertEvent
 from atalaia.auditing import fairness_windows
 from atalaia.auditing.comparison import Mismatch
-from atalaia.auditing.drift_windows import drifted_columns, run_start_ms
+from atalaia.auditing.drift_windows import drifted_columns, run_of
 from atalaia.auditing.joined import Ids
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.observed import Chunk, Lateness, ModelLog, Rows
@@ -300,9 +300,11 @@ class Recount:
         """Let go of rows that no window to come is made of, or is compared with."""
         earliest: dict[str, int] = {}
         for _, place, published in self._pending:
-            start_ms, model = place.window.start_ms, place.stream.model
+            start_ms = place.window.start_ms
             if place.monitor == "drift":
-                start_ms = run_start_ms(published) - self._settings.reach_ms(model)
+                span = run_of(published.body) or place.window
+                start_ms = min(start_ms, span.start_ms) - self._settings.reach_ms(place.stream.model)
+            model = place.stream.model
             earliest[model] = min(start_ms, earliest.get(model, start_ms))
         for model, log in self._logs.items():
             for stream, rows in log.rows.items():

@@ -27,12 +27,11 @@ class SettingsLog:
         settings = _settings(watched, changes[-1][1] if changes else None)
         drift = settings.drift
         back = [drift.among * drift.window_ms, *(milliseconds(earlier) for earlier in drift.earlier)]
-        reach_ms = max(back) + drift.window_ms * drift.most_merged
-        self._reach_ms[model] = max(reach_ms, self._reach_ms.get(model, 0))
+        self._reach_ms[model] = max(*back, self._reach_ms.get(model, 0))
         return settings
 
     def reach_ms(self, model: str) -> int:
-        """How far before a window rows may lie that it is compared, or judged, with."""
+        """How far before a window, or the run it ends, rows may lie that say something of it."""
         return self._reach_ms.get(model, 0)
 
     def candidates(self, model: str, watched: Watched) -> dict[str, MonitorSettings]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from atalaia.alerts import AlertEvent
+from atalaia.auditing.drift_windows import run_of
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.promised import reached
 from atalaia.auditing.published import Published, latest, order, read_result
@@ -354,6 +355,48 @@ def test_a_result_that_lacks_rows_told_long_since_is_named() -> None:
     assert [one.body["n"] for one in first] == [2, 3]
     stale = [one for one in results if one is not first[1]]
     assert found(case.audit(stale)) == ["cut"]
+
+
+def test_rows_are_let_go_only_once_no_window_is_judged_or_localised_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of few rows an hour with days between, so that a run is long and begins long before its last window."""
+    monkeypatch.setattr("atalaia.auditing.recount._FORGET_EVERY", 1)
+    watched = make_watched(drift={**SETTINGS, "earlier": []}, rows=500)
+    reader = Reader(Bundles({("m", "1"): watched}))
+    log = []
+    for day in range(12):
+        begins = day * 24 * HOUR
+        rows = section(begins + np.arange(20) * 60_000, watched=watched, seed=day, shift=3.0 * (day >= 6))
+        log += [drift_message(rows), reach(begins + 2 * HOUR)]
+    for observation in log:
+        reader.take(observation)
+    results = [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
+    runs = [run for one in results if (run := run_of(one.body)) is not None]
+    assert max(run.end_ms - run.start_ms for run in runs) > 48 * HOUR
+    assert any(column["since"] for column in results[-1].body["columns"])
+    checked = Case(log, results, reader.bundles, LabelLog()).audit()
+    assert not found(checked)
+
+
+def test_what_came_before_the_first_row_that_is_left_is_not_held_against_a_window() -> None:
+    case = drift_case()
+    log, begins = case.log, 4
+    recount = Recount(case.results, models=case.models, labels=LabelLog(), begins=begins)
+    for offset, observation in enumerate(log):
+        if offset == begins:  # written once its rows were there: until then others may have expired
+            written_ms = 2 * HOUR + 45 * 60_000
+            ranges = [msgspec.structs.replace(one, time_ms=written_ms) for one in observation.ranges]
+            recount.take(offset, msgspec.structs.replace(observation, ranges=ranges))
+        elif offset > begins:
+            recount.take(offset, observation)
+    checked = recount.finish(len(log))
+    assert not found(checked)
+    verified = [one.published for one in checked if one.reason is None]
+    assert [one.place.window.start_ms // HOUR for one in verified if one is not None] == [3, 4, 5]
+    first = next(one for one in verified if one is not None)
+    assert first.body["against_earlier"]
+    assert any(entry["since"] for entry in first.body["columns"])
 
 
 def test_windows_whose_evidence_is_gone_are_unverifiable_and_no_difference() -> None:
