@@ -381,7 +381,7 @@ def test_rows_are_let_go_only_once_no_window_is_judged_or_localised_with_them(
 
 def test_what_came_before_the_first_row_that_is_left_is_not_held_against_a_window() -> None:
     case = drift_case()
-    log, begins = case.log, 4
+    log, begins = case.log, 5
     recount = Recount(case.results, models=case.models, labels=LabelLog(), begins=begins)
     for offset, observation in enumerate(log):
         if offset == begins:  # written once its rows were there: until then others may have expired
