@@ -86,19 +86,6 @@ def drift_case() -> Case:
     return case
 
 
-def drift_case_of(hours: dict[int, int]) -> Case:
-    """So many rows in each hour; time passes those that are left out."""
-    watched = make_watched(drift=SETTINGS, rows=500)
-    reader, log = Reader(Bundles({("m", "1"): watched})), []
-    for hour, count in hours.items():
-        rows = section(hour * HOUR + np.arange(count) * 20_000, watched=watched, seed=hour)
-        log += [drift_message(rows), reach((hour + 1) * HOUR + 2 * 60_000)]
-    for observation in log:
-        reader.take(observation)
-    results = [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
-    return Case(log, results, reader.bundles, LabelLog())
-
-
 def truth_case(
     manifest: Manifest | None = None,
     sexes: Sequence[str] = ("F", "M"),
@@ -357,11 +344,8 @@ def test_a_result_that_lacks_rows_told_long_since_is_named() -> None:
     assert found(case.audit(stale)) == ["cut"]
 
 
-def test_rows_are_let_go_only_once_no_window_is_judged_or_localised_with_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_rows_are_let_go_only_once_no_window_is_judged_or_localised_with_them() -> None:
     """Of few rows an hour with days between, so that a run is long and begins long before its last window."""
-    monkeypatch.setattr("atalaia.auditing.recount._FORGET_EVERY", 1)
     watched = make_watched(drift={**SETTINGS, "earlier": []}, rows=500)
     reader = Reader(Bundles({("m", "1"): watched}))
     log = []
@@ -375,7 +359,7 @@ def test_rows_are_let_go_only_once_no_window_is_judged_or_localised_with_them(
     runs = [run for one in results if (run := run_of(one.body)) is not None]
     assert max(run.end_ms - run.start_ms for run in runs) > 48 * HOUR
     assert any(column["since"] for column in results[-1].body["columns"])
-    checked = Case(log, results, reader.bundles, LabelLog()).audit()
+    checked = Case(log, results, reader.bundles, LabelLog()).audit(forget_every=1)
     assert not found(checked)
 
 
@@ -451,11 +435,3 @@ def test_windows_are_recounted_under_what_was_set_last_and_nothing_from_before()
     checked = Case(log, results, bundles, labels).audit()
     assert checked
     assert not [one for one in checked if one.reason or one.mismatches]
-
-
-def test_the_rows_of_a_window_that_waited_long_for_others_are_still_there() -> None:
-    # Too few to be judged, the first hour's rows are judged with those that come two days later.
-    case = drift_case_of({0: 20, 48: 120, 49: 120})
-    spans = [one.body["judged"]["window"]["start"] for one in case.results if one.body["judged"]]
-    assert "1970-01-01T00:00:00.000Z" in spans
-    assert not found(case.audit(forget_every=1))
