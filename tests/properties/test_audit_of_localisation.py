@@ -5,13 +5,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atalaia.alerts import rfc3339
 from atalaia.auditing.drift_figures import Sample
 from atalaia.auditing.localised import RunColumn, differences
-from atalaia.auditing.published import read_result
+from atalaia.auditing.published import Published, read_result
 from atalaia.results import Range
 from atalaia.statistics.bins import ValueBins, bins_of, reference_of
 from atalaia.statistics.localisation import Change, localise, since
@@ -91,18 +92,10 @@ def test_what_is_localised_by_bins_is_found_by_values(case: tuple[AnyArray, list
 WIDTHS = [{"window": "1h", "pane": "10m"}, {"window": "1h"}, {"last_rows": 60, "pane": "10m"}]
 
 
-@settings(deadline=None, max_examples=25)
-@given(
-    st.sampled_from(WIDTHS),
-    st.integers(0, 2**16),
-    st.integers(6, 17),
-    st.lists(st.integers(3, 25), min_size=24, max_size=24),
-    st.sampled_from([1, 3, 7]),
-)
-def test_drift_that_the_monitor_localises_is_audited_clean(
-    widths: dict[str, Any], seed: int, begins: int, sizes: list[int], batch: int
-) -> None:
-    """Numbers and categories that change at a ten minutes' pane of four hours."""
+def change_at(
+    widths: dict[str, Any], *, seed: int, begins: int, sizes: list[int], batch: int
+) -> list[Published]:
+    """Results of numbers and categories that change at a ten minutes' pane of four hours; audited clean."""
     random = np.random.default_rng(seed)
     levels = random.integers(0, 5, 400).astype(np.float64)
     drift = {"minimum_window_rows": 20, "minimum_reference_rows": 100, "earlier": ["1h"], "detectors": []}
@@ -126,6 +119,26 @@ def test_drift_that_the_monitor_localises_is_audited_clean(
         reader.take(*log[start : start + batch])
     results = [read_result(DRIFT.name, msgspec.json.encode(result)) for result in reader.results]
     assert not wrong(recount(results, log, reader.bundles))
+    return results
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.sampled_from(WIDTHS),
+    st.integers(0, 2**16),
+    st.integers(6, 17),
+    st.lists(st.integers(3, 25), min_size=24, max_size=24),
+    st.sampled_from([1, 3, 7]),
+)
+def test_drift_that_the_monitor_localises_is_audited_clean(
+    widths: dict[str, Any], seed: int, begins: int, sizes: list[int], batch: int
+) -> None:
+    change_at(widths, seed=seed, begins=begins, sizes=sizes, batch=batch)
+
+
+@pytest.mark.parametrize("widths", WIDTHS, ids=["panes", "windows", "last rows"])
+def test_what_is_audited_clean_is_localised(widths: dict[str, Any]) -> None:
+    results = change_at(widths, seed=0, begins=12, sizes=[20] * 24, batch=3)
     located = {
         (column["column"], column["test"])
         for one in results
