@@ -20,6 +20,16 @@ def scipy_stats() -> Any:
     return _imported("scipy.stats", "watch")
 
 
+def river_drift() -> Any:
+    """``river.drift``."""
+    return _imported("river.drift", "watch")
+
+
+def river_binary() -> Any:
+    """``river.drift.binary``."""
+    return _imported("river.drift.binary", "watch")
+
+
 def _imported(module: str, extra: str) -> Any:
     try:
         return import_module(module)

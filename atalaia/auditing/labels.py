@@ -1,6 +1,7 @@
 """The labels of a partition, to be looked up by the row they are of."""
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ class LabelLog:
         self._values: list[LabelValue] = []
         self._contexts: dict[int, dict[str, ContextValue]] = {}
         self._clock = LabelClock()
+        self._marked_at, self._marks_ms = array("q"), array("q")
+        self._replayed: set[str] = set()
         self.end = 0
 
     def __len__(self) -> int:
@@ -43,6 +46,21 @@ class LabelLog:
         """A mark of time."""
         self._clock.take(mark)
         self.end = position + 1
+        wall_ms = self._clock.snapshot().wall_ms
+        if mark.model is not None:
+            self._replayed.add(mark.model)
+        elif wall_ms is not None:
+            self._marked_at.append(position)
+            self._marks_ms.append(wall_ms)
+
+    def wall_ms(self, before: int) -> int | None:
+        """How far the wall clock had come before a position; None before the first mark."""
+        place = bisect_left(self._marked_at, before)
+        return self._marks_ms[place - 1] if place else None
+
+    def is_replayed(self, model: str) -> bool:
+        """Whether labels of a model have times of their own somewhere, not the wall clock's."""
+        return model in self._replayed
 
     def skip(self, position: int) -> None:
         """A message that says nothing."""

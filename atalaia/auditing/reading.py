@@ -53,8 +53,9 @@ def audit(kafka: KafkaSettings) -> Audit:
     ExtraMissing
         where a library that recomputes figures is not installed.
     """
+    events = read_events(kafka)
     results = read_results(kafka)
-    recounts = make_recounts(kafka, results)
+    recounts = make_recounts(kafka, results, events)
 
     def observe(partition: int, offset: int, observation: Observation) -> None:
         if partition in recounts:
@@ -87,8 +88,25 @@ def read_results(kafka: KafkaSettings) -> Results:
     return Results(found, {partition: reached(of_partition) for partition, of_partition in cuts.items()})
 
 
-def make_recounts(kafka: KafkaSettings, results: Results) -> dict[int, Recount]:
-    """What recounts the windows of each partition of `observations` that has any."""
+def read_events(kafka: KafkaSettings) -> dict[str, AlertEvent]:
+    """The last event of each alert by fingerprint."""
+    events: dict[str, AlertEvent] = {}
+    for message in read_topic(kafka, ALERTS):
+        value = message.value()
+        if value is not None:
+            event = msgspec.json.decode(value, type=AlertEvent)
+            events[event.fingerprint] = event
+    return events
+
+
+def make_recounts(
+    kafka: KafkaSettings, results: Results, events: Mapping[str, AlertEvent]
+) -> dict[int, Recount]:
+    """What recounts the windows of each partition of `observations` that has any.
+
+    ``events`` are those of before the results were read: alerts that have changed since may follow from
+    results that were not read, and are left alone.
+    """
     by_partition: dict[int, list[Published]] = defaultdict(list)
     for published in results.latest:
         partition = partition_of(published.place.stream.model, OBSERVATIONS.partitions)
@@ -99,12 +117,9 @@ def make_recounts(kafka: KafkaSettings, results: Results) -> dict[int, Recount]:
     truth = any(one.place.monitor != DRIFT.name for ones in by_partition.values() for one in ones)
     labels, begun_ms = _read_labels(kafka) if truth else ({}, {})
     begins = _begins(kafka, OBSERVATIONS)
-    alerts: dict[str, AlertEvent] = {}
-    for message in read_topic(kafka, ALERTS):
-        value = message.value()
-        if value is not None:
-            event = msgspec.json.decode(value, type=AlertEvent)
-            alerts[event.fingerprint] = event
+    alerts = {
+        mark: event if events.get(mark) == event else None for mark, event in read_events(kafka).items()
+    }
     return {
         partition: Recount(
             ones,

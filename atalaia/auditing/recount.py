@@ -6,21 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from atalaia.alerts import AlertEvent
+import numpy as np
+
 from atalaia.auditing import fairness_windows
 from atalaia.auditing.comparison import Mismatch
-from atalaia.auditing.drift_windows import drifted_columns, run_of
+from atalaia.auditing.detected import Detections
+from atalaia.auditing.drift_windows import run_of
+from atalaia.auditing.folding import Events, Folds
 from atalaia.auditing.joined import Ids
 from atalaia.auditing.labels import LabelLog
-from atalaia.auditing.observed import Chunk, Lateness, ModelLog, Rows
-from atalaia.auditing.persistence import JudgedRun, alert_differs, alert_of, disagreeing
+from atalaia.auditing.observed import Chunk, Lateness, ModelLog
 from atalaia.auditing.promised import Promises
-from atalaia.auditing.published import Place, Published, Stream
+from atalaia.auditing.published import Place, Published, Stream, order
+from atalaia.auditing.ripeness import Ripe
 from atalaia.auditing.settings_log import SettingsLog
 from atalaia.auditing.windows import Evidence, Unverifiable, verify
 from atalaia.monitors.clock import TOLERANCE_MS
 from atalaia.monitors.units import Models, Watched
-from atalaia.records import ModelObservation, MonitorChange, Observation
+from atalaia.records import MonitorChange, Observation
 from atalaia.windows.watermark import BoolArray
 
 _TRUTH = ("performance", "fairness")
@@ -50,7 +53,8 @@ class Recount:
     begins : the first retained position of `observations`
     labels_begin_ms : when the first retained label was written, where earlier ones have expired
     reached : by monitor, the positions of observations and labels all before which is told on the topics
-    alerts : the last event of each alert by fingerprint; None where they are not looked at
+    alerts : the last event of each alert by fingerprint, None of one that changed while the topics were read;
+        None where they are not looked at
     forget_every : after how many messages rows are let go that nothing needs any more
     """
 
@@ -63,7 +67,7 @@ class Recount:
         begins: int = 0,
         labels_begin_ms: int | None = None,
         reached: Mapping[str, tuple[int, int]] | None = None,
-        alerts: Mapping[str, AlertEvent] | None = None,
+        alerts: Events | None = None,
         forget_every: int = 256,
     ) -> None:
         self.checked: list[Checked] = []
@@ -75,7 +79,11 @@ class Recount:
             insort(self._pending, (one.result.cut.observations, one.place, one), key=lambda entry: entry[0])
         self._latest = {place: one for _, place, one in self._pending}
         self._reached = dict(reached or {})
-        self._alerts = alerts
+        self._folds = Folds(self._reached, alerts)
+        self._right: set[Place] = set()
+        self._wanted = {(place.monitor, place.stream) for place in self._latest}
+        self._detections: dict[str, Detections] = {}
+        self._told_ms: dict[str, int | None] = {}
         self._promises: dict[str, Promises] = {}
         self._logs: dict[str, ModelLog] = {}
         self._settings = SettingsLog(models, begins)
@@ -84,8 +92,6 @@ class Recount:
         self._laps: dict[str, list[int]] = defaultdict(lambda: [begins])
         self._ids: dict[tuple[Any, ...], Ids] = {}
         self._stored: dict[Stream, dict[int, BoolArray]] = defaultdict(dict)
-        self._runs: dict[Stream, list[JudgedRun]] = defaultdict(list)
-        self._drifted: dict[Stream, dict[Place, set[str]]] = defaultdict(dict)
         self._taken, self._forget_every = 0, forget_every
 
     def take(self, offset: int, observation: Observation) -> None:
@@ -107,7 +113,13 @@ class Recount:
 
     def _take(self, log: ModelLog, offset: int, observation: Observation) -> None:
         was, time_ms = log.clock.replay, log.time_ms
+        detections = self._detections[log.model]
+        detections.begin(observation, log.model, was)
         ended = log.take(offset, observation, self._lateness[log.model])
+        self._feed(log, observation)
+        detections.pass_time(log.time_ms, ended=ended)
+        if offset < self._reached.get("performance", (0, 0))[0]:
+            self._told_ms[log.model] = log.time_ms
         if not ended and log.clock.replaying and log.clock.replay != was:
             self._laps[log.model].append(offset)
             if log.model in self._promises:
@@ -115,9 +127,26 @@ class Recount:
         self._promise(log, offset, ended=ended)
         if ended:
             self._begin_anew(log.model, offset + 1)
+
+    def _feed(self, log: ModelLog, observation: Observation) -> None:
+        """Note which rows of a message wait for labels, and feed detectors with them."""
+        detections = self._detections[log.model]
         for section in observation.models:
-            if section.model == log.model:
-                self._note_waiting(log, section)
+            stream = Stream(section.model, section.version, section.role)
+            watched = self._models.watched(section.model, section.version, section.digest)
+            if section.model != log.model or watched is None:
+                continue
+            settings = self._settings.now(section.model, watched)
+            detections.meet(stream, watched, settings)
+            for other, chunk in log.fresh:
+                if other == stream and chunk.section is section:
+                    waits = self._note_waiting(stream, chunk, watched)
+                    detections.add(stream, chunk, waits, watched, settings)
+        for stream, chunk in log.fresh:
+            if chunk.inputs_only:
+                watched = self._models.watched(stream.model, stream.version, self._digests[stream])
+                if watched is not None:
+                    detections.add_inputs(stream, chunk, watched, self._settings.now(stream.model, watched))
 
     def finish(self, end: int) -> list[Checked]:
         """The log ends at a position: what was found of every window."""
@@ -126,7 +155,7 @@ class Recount:
             reason = f"its cut, {cut}, lies beyond the end of observations, {end}"
             self.checked.append(Checked(published.place, published, reason=reason))
         self._pending = []
-        self._fold_drift()
+        self._fold()
         since_ms = self._rows_begin_ms if self._begins else None
         for promises in self._promises.values():
             for place, position in promises.untold(self._latest, since_ms=since_ms):
@@ -134,30 +163,30 @@ class Recount:
                 self._differ(place, Mismatch("cut", told_at, f"beyond {position}"))
         return self.checked
 
-    def _fold_drift(self) -> None:
-        """Hold what has drifted by each window against all judged runs, where settings have not changed."""
-        for stream, told in self._drifted.items():
-            if len(self._laps[stream.model]) > 1:
-                continue  # what led to it may be told no more: rows of a replay have taken its place
-            if not self._models.changes(stream.model) and not self._begins:
-                self._hold_alert(stream)
-                for place, folded in disagreeing(self._runs[stream], told):
-                    self._differ(place, Mismatch("drifted columns", sorted(told[place]), sorted(folded)))
+    def _fold(self) -> None:
+        """What does not follow from the windows together; detections that should be told by now, too."""
+        for place, published in self._latest.items():
+            told = self._reached.get(place.monitor)
+            if told is None or order(published)[1:] >= told or place.stream.model not in self._told_ms:
+                continue
+            if place in self._right:
+                ripe = Ripe.at(self._told_ms[place.stream.model], self._labels, told[1])
+                for one in self._detections[place.stream.model].errors.differences(published, ripe):
+                    self._differ(place, one._replace(path=f"{one.path} by now"))
+        differing = self._folds.differing(
+            self._latest,
+            steady=self._is_steady,
+            lapsed=lambda stream: self._detections[stream.model].errors.lapsed(stream),
+        )
+        for place, mismatch in differing:
+            self._differ(place, mismatch)
 
-    def _hold_alert(self, stream: Stream) -> None:
-        """Hold the alert of a stream's drift against its last judged run, once what followed is told too."""
-        ended = {run.window.end_ms for run in self._runs[stream]}
-        places = [place for place in self._drifted[stream] if place.window.end_ms in ended]
-        if self._alerts is None or not places:
-            return
-        last = max(places, key=lambda place: place.window.end_ms)
-        told = self._reached.get("drift", (0, 0))[0]
-        if self._latest[last].result.cut.observations > told:
-            return
-        event = self._alerts.get(alert_of(stream))
-        status = alert_differs(self._drifted[stream][last], event)
-        if status is not None:
-            self._differ(last, Mismatch("alert", None if event is None else event.status, status))
+    def _is_steady(self, model: str) -> bool:
+        """Whether nothing of a model began anew, and nothing has expired.
+
+        Rows of a replay take the place of others, so that what led to an alert may be told no more.
+        """
+        return len(self._laps[model]) == 1 and not self._models.changes(model) and not self._begins
 
     def _begin_anew(self, model: str, offset: int) -> None:
         self._laps[model].append(offset)
@@ -187,8 +216,11 @@ class Recount:
         """Begin the time of models with rows, or of which a replay begins."""
         met = {section.model for section in observation.models}
         met |= {entry.mark.model for entry in observation.marks if entry.mark.kind == "begin"} - {None}  # type: ignore[arg-type]
-        for model in met:
-            self._logs.setdefault(model, ModelLog(model))
+        for model in met - self._logs.keys():
+            self._logs[model] = ModelLog(model)
+            self._detections[model] = Detections(self._wanted, self._labels)
+            if self._begins or self._settings.changed(model):
+                self._detections[model].lose()
         for section in observation.models:
             stream = Stream(section.model, section.version, section.role)
             if self._digests.get(stream) != section.digest:
@@ -199,6 +231,8 @@ class Recount:
         for change in changes:
             self._settings.add(offset, change)
             self._begin_anew(change.model, offset)
+            if change.model in self._detections:
+                self._detections[change.model].lose()
             for stream, digest in self._digests.items():
                 if stream.model == change.model:
                     self._set_lateness(stream, digest)
@@ -215,18 +249,16 @@ class Recount:
             and (name != "fairness" or fairness_windows.protected(watched.manifest, settings))
         }
 
-    def _note_waiting(self, log: ModelLog, section: ModelObservation) -> None:
+    def _note_waiting(self, stream: Stream, chunk: Chunk, watched: Watched) -> BoolArray:
         """Which rows of a message wait for labels."""
-        stream = Stream(section.model, section.version, section.role)
-        last = log.rows.get(stream, Rows()).chunks[-2:]
-        chunk = next((chunk for chunk in last if chunk.section is section), None)
-        watched = self._models.watched(section.model, section.version, section.digest)
-        waiting = None if chunk is None or not len(self._labels) else waits(chunk)
-        if chunk is None or waiting is None or watched is None:
-            return
-        key, horizon_ms = self._settings.join_key(section, watched)
+        waiting = could_wait(chunk)
+        if waiting is None or not len(self._labels):
+            return np.zeros(len(chunk.times_ms), np.bool_)
+        key, horizon_ms = self._settings.join_key(chunk.section, watched)
         ids = self._ids.setdefault(key, Ids(horizon_ms))
-        self._stored[stream][chunk.offset] = ids.first(section, chunk.times_ms, waiting, chunk.watermark_ms)
+        stored = ids.first(chunk.section, chunk.times_ms, waiting, chunk.watermark_ms)
+        self._stored[stream][chunk.offset] = stored
+        return stored
 
     def _verify_until(self, offset: int) -> None:
         while self._pending and self._pending[0][0] <= offset:
@@ -260,15 +292,16 @@ class Recount:
             verified = verify(published, evidence)
         except Unverifiable as why:
             return Checked(published.place, published, reason=str(why))
-        if published.place.monitor == "drift" and not verified.mismatches:
-            self._note_drift(published, verified.run)
-        return Checked(published.place, published, tuple(verified.mismatches))
-
-    def _note_drift(self, published: Published, run: JudgedRun | None) -> None:
-        stream = published.place.stream
-        self._drifted[stream][published.place] = drifted_columns(published.body)
-        if run is not None:
-            self._runs[stream].append(run)
+        ripe = Ripe.at(None if log is None else log.time_ms, self._labels, published.labels_cut)
+        found = verified.mismatches
+        if not found and stream.model in self._detections:
+            found = self._detections[stream.model].differences(published, ripe)
+        if not found:
+            settings = self._settings.now(stream.model, watched)
+            final = ripe.is_final(published.place.window, settings)
+            self._folds.note(published, verified.run, settings, watched.manifest, final=final)
+            self._right.add(published.place)
+        return Checked(published.place, published, tuple(found))
 
     def _labels_told(self, published: Published) -> int | None:
         """The labels that must have been told by now, where no change of settings begins counts anew."""
@@ -314,7 +347,7 @@ class Recount:
                 self._stored[stream] = {at: value for at, value in stored.items() if at in kept}
 
 
-def waits(chunk: Chunk) -> BoolArray | None:
+def could_wait(chunk: Chunk) -> BoolArray | None:
     """Which rows could wait for a label: answered, and in time for a window of truth."""
     kept = [chunk.kept[name] for name in _TRUTH if name in chunk.kept]
     if not kept:

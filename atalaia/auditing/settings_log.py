@@ -21,6 +21,10 @@ class SettingsLog:
         """A change, in band."""
         self._of(change.model).append((offset, change))
 
+    def changed(self, model: str) -> bool:
+        """Whether anything was set of a model so far."""
+        return bool(self._of(model))
+
     def now(self, model: str, watched: Watched) -> MonitorSettings:
         """The settings of a version in force."""
         changes = self._of(model)

@@ -1,0 +1,75 @@
+"""The sequential detectors of one model, of both monitors, followed as the log goes on."""
+
+from collections.abc import Collection
+
+from atalaia.auditing.comparison import Mismatch
+from atalaia.auditing.drift_detections import DriftDetections
+from atalaia.auditing.error_detections import ErrorDetections
+from atalaia.auditing.labels import LabelLog
+from atalaia.auditing.observed import Chunk
+from atalaia.auditing.published import Published, Stream
+from atalaia.auditing.ripeness import Ripe
+from atalaia.monitors.configuration import MonitorSettings
+from atalaia.monitors.units import Watched
+from atalaia.records import Observation
+from atalaia.windows.watermark import BoolArray
+
+
+class Detections:
+    """What the detectors of a model must have found.
+
+    Parameters
+    ----------
+    wanted : by monitor, the streams there are results of; no others are followed
+    labels : of the model's partition
+    """
+
+    def __init__(self, wanted: Collection[tuple[str, Stream]], labels: LabelLog) -> None:
+        self._wanted = wanted
+        self.drift, self.errors = DriftDetections(), ErrorDetections(labels)
+
+    def lose(self) -> None:
+        """Detectors were fed what has expired, or begin anew with other settings."""
+        self.drift.lose()
+        self.errors.lose()
+
+    def begin(self, observation: Observation, model: str, replay: str | None) -> None:
+        """Before the rows of a message: a replay, another than the one that goes on, may begin with it."""
+        if any(
+            entry.mark.kind == "begin" and entry.mark.model == model and entry.mark.replay != replay
+            for entry in observation.marks
+        ):
+            self.drift.begin_anew(replay=True)
+            self.errors.begin_replay()
+
+    def meet(self, stream: Stream, watched: Watched, settings: MonitorSettings) -> None:
+        """A message has rows of a stream."""
+        if ("drift", stream) in self._wanted:
+            self.drift.meet(stream, watched, settings)
+
+    def add(
+        self, stream: Stream, chunk: Chunk, waits: BoolArray, watched: Watched, settings: MonitorSettings
+    ) -> None:
+        """Rows of a stream that was met, of which some wait for labels."""
+        self.drift.add(stream, chunk)
+        if ("performance", stream) in self._wanted:
+            self.errors.add(stream, chunk, waits, watched, settings)
+
+    def add_inputs(self, stream: Stream, chunk: Chunk, watched: Watched, settings: MonitorSettings) -> None:
+        """Rows of a canary that count among the inputs of the primary beside it."""
+        self.meet(stream, watched, settings)
+        self.drift.add(stream, chunk)
+
+    def pass_time(self, watermark_ms: int | None, *, ended: bool) -> None:
+        """The end of a message, with which a replay may have ended."""
+        self.drift.pass_time(watermark_ms)
+        self.errors.pass_time(watermark_ms)
+        if ended:
+            self.drift.begin_anew(replay=False)
+            self.errors.end_replay()
+
+    def differences(self, published: Published, ripe: Ripe) -> list[Mismatch]:
+        """Where the detections of a result differ from what was found when time had come so far."""
+        if published.place.monitor == "drift":
+            return self.drift.differences(published)
+        return self.errors.differences(published, ripe) if published.place.monitor == "performance" else []
