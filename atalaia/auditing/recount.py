@@ -165,13 +165,12 @@ class Recount:
 
     def _fold(self) -> None:
         """What does not follow from the windows together; detections that should be told by now, too."""
-        for place, published in self._latest.items():
-            told = self._reached.get(place.monitor)
-            if told is None or order(published)[1:] >= told or place.stream.model not in self._told_ms:
-                continue
-            if place in self._right:
-                ripe = Ripe.at(self._told_ms[place.stream.model], self._labels, told[1])
-                for one in self._detections[place.stream.model].errors.differences(published, ripe):
+        told = self._reached.get("performance", (0, 0))
+        for place in self._right:
+            published, model = self._latest[place], place.stream.model
+            if place.monitor == "performance" and order(published)[1:] < told and model in self._told_ms:
+                ripe = Ripe.at(self._told_ms[model], self._labels, told[1])
+                for one in self._detections[model].differences(published, ripe):
                     self._differ(place, one._replace(path=f"{one.path} by now"))
         differing = self._folds.differing(
             self._latest,

@@ -15,7 +15,9 @@ from atalaia.records import Observation
 from atalaia.topics import DRIFT, FAIRNESS, PERFORMANCE
 from tests.properties import test_drift_monitor as drift
 from tests.properties import test_truth_monitor as truth
+from tests.properties.error_logs import ErrorLog, bundles, error_logs
 from tests.unit.monitors.drift_log import Reader
+from tests.unit.monitors.truth import truth_log
 from tests.unit.monitors.truth.truth_log import Told, Worker
 
 
@@ -100,3 +102,32 @@ def test_every_revision_of_performance_and_fairness_is_what_its_rows_and_labels_
     last = list(latest(results).values())
     told = told_by(results, PERFORMANCE.name, FAIRNESS.name)
     assert not wrong(recount(last, log.messages, truth.BUNDLES, labels_of(log.truth), reached=told))
+
+
+def check_errors(log: ErrorLog, known: truth_log.Bundles) -> Worker:
+    """All revisions, then the last ones with the alerts, as if more had been told since and as if not."""
+    worker = log.read(known)
+    results, labels = published_by_truth(worker), labels_of(log.truth)
+    assert not wrong(recount(results, log.observed, known, labels))
+    last = list(latest(results).values())
+    events = {event.fingerprint: event for event in worker.alerts()}
+    everything = len(log.observed), len(log.truth)
+    for told in (
+        told_by(results, PERFORMANCE.name, FAIRNESS.name),
+        dict.fromkeys((PERFORMANCE.name, FAIRNESS.name), everything),
+    ):
+        assert not wrong(recount(last, log.observed, known, labels, reached=told, alerts=events))
+    return worker
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.booleans().flatmap(
+        lambda regression: st.tuples(st.just(regression), error_logs(regression=regression))
+    )
+)
+def test_detections_of_errors_and_alerts_are_what_rows_and_labels_lead_to(
+    case: tuple[bool, ErrorLog],
+) -> None:
+    regression, log = case
+    check_errors(log, bundles(regression=regression))
