@@ -68,8 +68,11 @@ class Detections:
             self.drift.begin_anew(replay=False)
             self.errors.end_replay()
 
-    def differences(self, published: Published, ripe: Ripe) -> list[Mismatch]:
-        """Where the detections of a result differ from what was found when time had come so far."""
+    def differences(self, published: Published, ripe: Ripe, positions: tuple[int, int]) -> list[Mismatch]:
+        """Where the detections of a result differ from what was found when time had come so far.
+
+        ``positions`` are those [since, before) that its rows lie between.
+        """
         if published.place.monitor == "drift":
-            return self.drift.differences(published)
+            return self.drift.differences(published, positions)
         return self.errors.differences(published, ripe) if published.place.monitor == "performance" else []

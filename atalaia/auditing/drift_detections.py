@@ -48,8 +48,8 @@ class Feed:
         drift = settings.drift
         self.watched, self.settings = watched, settings
         self.over = False
-        self.first_ms: int | None = None
-        self.latest_ms: int | None = None
+        self._times: tuple[int, int] | None = None
+        self._offsets: tuple[int, int] = (0, 0)
         self._distances = _Distances.of(watched)
         self._detectors = [Detector(one) for one in _fed(drift, self._distances)]
         self._columns = {detector.settings.column for detector in self._detectors}
@@ -68,8 +68,10 @@ class Feed:
             return
         times = chunk.times_ms[kept]
         first_ms, latest_ms = int(times.min()), int(times.max())
-        self.first_ms = first_ms if self.first_ms is None else min(first_ms, self.first_ms)
-        self.latest_ms = latest_ms if self.latest_ms is None else max(latest_ms, self.latest_ms)
+        if self._times is None:
+            self._times, self._offsets = (first_ms, latest_ms), (chunk.offset, chunk.offset)
+        self._times = min(first_ms, self._times[0]), max(latest_ms, self._times[1])
+        self._offsets = self._offsets[0], chunk.offset
         if not self._detectors or chunk.inputs_only:
             return
         rows = self._read(chunk)
@@ -85,13 +87,19 @@ class Feed:
         if self._fed_ms is None or until_ms > self._fed_ms:
             self._fed_ms = until_ms
             self._feed(until_ms)
-        self.over |= self.latest_ms is not None and watermark_ms - self.latest_ms > self._unused_ms
+        self.over |= self._times is not None and watermark_ms - self._times[1] > self._unused_ms
 
     def begin_anew(self) -> None:
         """Time begins anew: nothing is waited for."""
         self._feed(_FAR_MS)
         self._fed_ms = None
         self._anew.append(len(self._found))
+
+    def has(self, window: Window, positions: tuple[int, int]) -> bool:
+        """Whether it may have rows in a window, and at positions [since, before)."""
+        if self._times is None or self._offsets[0] >= positions[1] or self._offsets[1] < positions[0]:
+            return False
+        return self._times[0] < window.end_ms and self._times[1] >= window.start_ms
 
     def within(self, window: Window) -> list[list[Found]]:
         """What was found in a window, the likeliest first.
@@ -212,15 +220,17 @@ class DriftDetections:
                     last.over = True
                     feeds.append(Feed(last.watched, last.settings))
 
-    def differences(self, published: Published) -> list[Mismatch]:
-        """Where the detections of a result differ from what was found in its window when it was told."""
+    def differences(self, published: Published, positions: tuple[int, int]) -> list[Mismatch]:
+        """Where the detections of a result differ from what was found in its window when it was told.
+
+        Of several feeds that have rows in the window, and at the positions [since, before) that its rows lie
+        between, any may be the one.
+        """
+        feeds = self._feeds.get(published.place.stream, [])
         window = published.place.window
-        found: list[list[Found]] = []
-        for feed in reversed(self._feeds.get(published.place.stream, [])):
-            if feed.first_ms is None or feed.latest_ms is None:
-                continue
-            if feed.first_ms < window.end_ms and feed.latest_ms >= window.start_ms:
-                found += feed.within(window)
+        found = [
+            one for feed in reversed(feeds) if feed.has(window, positions) for one in feed.within(window)
+        ]
         compared = [differences(published.body["detectors"], one) for one in found]
         return [] if not all(compared) else next(iter(compared), [])
 

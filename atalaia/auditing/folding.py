@@ -1,8 +1,9 @@
 """The verified windows of each stream together: what has drifted by each, and the alerts they lead to."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from atalaia.alerts import AlertEvent
 from atalaia.auditing import alert_folds
@@ -12,18 +13,35 @@ from atalaia.auditing.persistence import JudgedRun, alert_differs, alert_of, dis
 from atalaia.auditing.published import Place, Published, Stream, order
 from atalaia.bundles.manifest import Manifest
 from atalaia.monitors.configuration import MonitorSettings
-from atalaia.windows import Window
 
 Events = Mapping[str, AlertEvent | None]
 """The last event of each alert by fingerprint; None of one that changed while the topics were read."""
 
 
+class Told(NamedTuple):
+    """A result whose figures are right, and the run that its window ends.
+
+    ``final`` says that nothing more is expected of the window, ``right`` that its detections are right too.
+    """
+
+    published: Published
+    run: JudgedRun | None
+    final: bool
+    right: bool
+
+
 @dataclass(slots=True)
-class _Told:
+class _Stream:
+    """What is told of one stream by one monitor."""
+
     settings: MonitorSettings
     manifest: Manifest
-    results: list[Published] = field(default_factory=list)
-    final: dict[Window, bool] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+
+    @property
+    def results(self) -> list[Published]:
+        """Of each window."""
+        return [one.published for one in self.told]
 
 
 class Folds:
@@ -37,25 +55,13 @@ class Folds:
 
     def __init__(self, reached: Mapping[str, tuple[int, int]], alerts: Events | None) -> None:
         self._reached, self._alerts = reached, alerts
-        self._told: dict[tuple[str, Stream], _Told] = {}
-        self._runs: dict[Stream, list[JudgedRun]] = defaultdict(list)
+        self._streams: dict[tuple[str, Stream], _Stream] = {}
 
-    def note(
-        self,
-        published: Published,
-        run: JudgedRun | None,
-        settings: MonitorSettings,
-        manifest: Manifest,
-        *,
-        final: bool,
-    ) -> None:
-        """A result that is right, the run its window ends, and whether nothing more is expected of it."""
-        place = published.place
-        told = self._told.setdefault((place.monitor, place.stream), _Told(settings, manifest))
-        told.results.append(published)
-        told.final[place.window] = final
-        if run is not None:
-            self._runs[place.stream].append(run)
+    def note(self, told: Told, settings: MonitorSettings, manifest: Manifest) -> None:
+        """One more window."""
+        place = told.published.place
+        stream = self._streams.setdefault((place.monitor, place.stream), _Stream(settings, manifest))
+        stream.told.append(told)
 
     def differing(
         self,
@@ -75,44 +81,53 @@ class Folds:
         count: dict[tuple[str, Stream], int] = defaultdict(int)
         for place in latest:
             count[place.monitor, place.stream] += 1
-        for (monitor, stream), told in self._told.items():
+        for (monitor, stream), told in self._streams.items():
             if not steady(stream.model):
                 continue
             if monitor == "drift":
                 yield from self._differing_drift(stream, told)
-            if count[monitor, stream] == len(told.results) and self._is_told(monitor, told):
+            if count[monitor, stream] == len(told.told) and self._is_known(monitor, told):
                 yield from self._differing_alerts(stream, told, coverage=not lapsed(stream))
 
-    def _differing_drift(self, stream: Stream, told: _Told) -> Iterator[tuple[Place, Mismatch]]:
+    def _differing_drift(self, stream: Stream, told: _Stream) -> Iterator[tuple[Place, Mismatch]]:
         """What has drifted by each window against all judged runs, and the alert on it."""
         drifted = {one.place: drifted_columns(one.body) for one in told.results}
-        ended = {run.window.end_ms for run in self._runs[stream]}
-        places = [place for place in drifted if place.window.end_ms in ended]
-        mark = alert_of(stream)
-        known = self._alerts is not None and not (mark in self._alerts and self._alerts[mark] is None)
-        if self._alerts is not None and places and known:
-            last = max(places, key=lambda place: place.window.end_ms)
-            cuts = [order(one)[1:] for one in told.results if one.place == last]
-            if max(cuts) <= self._reached.get("drift", (0, 0)):
-                event = self._alerts.get(mark)
-                status = alert_differs(drifted[last], event)
-                if status is not None:
-                    yield last, Mismatch("alert", None if event is None else event.status, status)
-        for place, folded in disagreeing(self._runs[stream], drifted):
+        runs = [one.run for one in told.told if one.run is not None]
+        yield from self._differing_drift_alert(stream, told, runs)
+        for place, folded in disagreeing(runs, drifted):
             yield place, Mismatch("drifted columns", sorted(drifted[place]), sorted(folded))
 
-    def _differing_alerts(
-        self, stream: Stream, told: _Told, *, coverage: bool
+    def _differing_drift_alert(
+        self, stream: Stream, told: _Stream, runs: Sequence[JudgedRun]
     ) -> Iterator[tuple[Place, Mismatch]]:
-        """The other alerts, once what followed from the last window is told too."""
+        """The alert by what had drifted by the last run, once what followed from that is told too."""
+        ended = {run.window.end_ms for run in runs}
+        results = [one for one in told.results if one.place.window.end_ms in ended]
+        mark = alert_of(stream)
+        if not results or self._alerts is None or (mark in self._alerts and self._alerts[mark] is None):
+            return
+        last = max(results, key=lambda one: one.place.window.end_ms)
+        if order(last)[1:] <= self._reached.get("drift", (0, 0)):
+            event = self._alerts.get(mark)
+            status = alert_differs(drifted_columns(last.body), event)
+            if status is not None:
+                yield last.place, Mismatch("alert", None if event is None else event.status, status)
+
+    def _differing_alerts(
+        self, stream: Stream, told: _Stream, *, coverage: bool
+    ) -> Iterator[tuple[Place, Mismatch]]:
+        """The other alerts."""
         if self._alerts is None:
             return
-        alerts = alert_folds.folded(told.results, told.settings, told.manifest, told.final, coverage=coverage)
+        final = {one.published.place.window: one.final for one in told.told}
+        alerts = alert_folds.folded(told.results, told.settings, told.manifest, final, coverage=coverage)
         last = max((one.place for one in told.results), key=lambda place: place.window.end_ms)
         for mismatch in alert_folds.disagreeing(stream, alerts, self._alerts):
             yield last, mismatch
 
-    def _is_told(self, monitor: str, told: _Told) -> bool:
-        """Whether the events of every result are on the topic too."""
+    def _is_known(self, monitor: str, told: _Stream) -> bool:
+        """Whether all results are right, and what follows from them is on the topic too."""
         reached = self._reached.get(monitor)
-        return reached is not None and all(order(one)[1:] <= reached for one in told.results)
+        if reached is None or not all(one.right for one in told.told):
+            return False
+        return all(order(one)[1:] <= reached for one in told.results)

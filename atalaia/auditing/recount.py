@@ -12,7 +12,7 @@ from atalaia.auditing import fairness_windows
 from atalaia.auditing.comparison import Mismatch
 from atalaia.auditing.detected import Detections
 from atalaia.auditing.drift_windows import run_of
-from atalaia.auditing.folding import Events, Folds
+from atalaia.auditing.folding import Events, Folds, Told
 from atalaia.auditing.joined import Ids
 from atalaia.auditing.labels import LabelLog
 from atalaia.auditing.observed import Chunk, Lateness, ModelLog
@@ -170,7 +170,7 @@ class Recount:
             published, model = self._latest[place], place.stream.model
             if place.monitor == "performance" and order(published)[1:] < told and model in self._told_ms:
                 ripe = Ripe.at(self._told_ms[model], self._labels, told[1])
-                for one in self._detections[model].differences(published, ripe):
+                for one in self._detections[model].errors.differences(published, ripe):
                     self._differ(place, one._replace(path=f"{one.path} by now"))
         differing = self._folds.differing(
             self._latest,
@@ -293,12 +293,13 @@ class Recount:
             return Checked(published.place, published, reason=str(why))
         ripe = Ripe.at(None if log is None else log.time_ms, self._labels, published.labels_cut)
         found = verified.mismatches
-        if not found and stream.model in self._detections:
-            found = self._detections[stream.model].differences(published, ripe)
-        if not found:
+        if not found and log is not None:
+            found = self._detections[stream.model].differences(published, ripe, verified.positions)
             settings = self._settings.now(stream.model, watched)
             final = ripe.is_final(published.place.window, settings)
-            self._folds.note(published, verified.run, settings, watched.manifest, final=final)
+            told = Told(published, verified.run, final=final, right=not found)
+            self._folds.note(told, settings, watched.manifest)
+        if not found:
             self._right.add(published.place)
         return Checked(published.place, published, tuple(found))
 

@@ -74,10 +74,14 @@ class Evidence:
 
 
 class Verified(NamedTuple):
-    """Where a result differs from what its rows come to, and the run that it ends, where it does."""
+    """Where a result differs from what its rows come to, and of drift the run that it ends, where it does.
+
+    ``positions`` are those [since, before) that the rows it is of lie between.
+    """
 
     mismatches: list[Mismatch]
     run: JudgedRun | None = None
+    positions: tuple[int, int] = (0, 1 << 62)
 
 
 def verify(published: Published, evidence: Evidence) -> Verified:
@@ -127,7 +131,7 @@ def _verify_drift(published: Published, evidence: Evidence, settings: MonitorSet
         here = [] if counted == body["n"] else [Mismatch("n", body["n"], counted)]
         here = here or drift_windows.compare(body, window, given)
         if not here:
-            return Verified([], drift_windows.judged_run(body, given))
+            return Verified([], drift_windows.judged_run(body, given), given.positions)
         if found is None or (found[0].path == "n" and here[0].path != "n"):
             found = here
     return Verified(found or [])
