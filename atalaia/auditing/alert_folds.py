@@ -27,10 +27,15 @@ class Rule(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """Whose alert it is: the monitor and its subject."""
+    """Whose alert it is: the monitor, and its subject but for the role."""
 
     monitor: str
     subject: str
+
+    @property
+    def of_detector(self) -> bool:
+        """Whether it is of a detector of drift."""
+        return self.subject.startswith("detector/")
 
 
 class Said(NamedTuple):
@@ -119,9 +124,11 @@ def folded(
     return answer
 
 
-def subject_of(subject: str, stream: Stream) -> str:
-    """What an alert of truth is about, by the stream's role."""
-    return subject if stream.role == "primary" else f"{subject} ({stream.role})"
+def subject_of(alert: Alert, stream: Stream) -> str:
+    """What an alert is about, by the stream's role."""
+    if stream.role == "primary":
+        return alert.subject
+    return alert.subject + (f"/{stream.role}" if alert.of_detector else f" ({stream.role})")
 
 
 def disagreeing(
@@ -129,8 +136,7 @@ def disagreeing(
 ) -> Iterator[Mismatch]:
     """Alerts of which the last event says otherwise than the windows; one that is None cannot be told."""
     for alert, (rule, said) in sorted(alerts.items()):
-        detector = alert.subject.startswith("detector/")
-        subject = alert.subject if detector else subject_of(alert.subject, stream)
+        detector, subject = alert.of_detector, subject_of(alert, stream)
         mark = fingerprint(stream.model, stream.version, alert.monitor, subject)
         event, stands = events.get(mark), standing(said, rule)
         if mark in events and event is None:
@@ -143,6 +149,40 @@ def disagreeing(
         since = rfc3339(stands.since_ms)
         if status == expected != "resolved" and event is not None and not detector and event.since != since:
             yield Mismatch(f"alert on {subject} since", event.since, since)
+
+
+def groundless(
+    stream: Stream,
+    monitor: str,
+    alerts: Mapping[Alert, Folded],
+    events: Mapping[str, AlertEvent | None],
+    *,
+    coverage: bool,
+) -> Iterator[Mismatch]:
+    """Alerts that are pending or fire though no window of a monitor of the stream speaks of them."""
+    spoken = {(alert.monitor, subject_of(alert, stream)) for alert in alerts}
+    for event in events.values():
+        if event is None or event.status == "resolved" or (event.monitor, event.subject) in spoken:
+            continue
+        own = Stream(event.model, event.version, _role_of(event)) == stream and _told_by(event) == monitor
+        if own and (coverage or event.monitor != "coverage"):
+            yield Mismatch(f"alert on {event.subject}", event.status, None)
+
+
+def _told_by(event: AlertEvent) -> str | None:
+    """The monitor whose windows an alert follows from; None of the one on all columns, and of traffic."""
+    if event.monitor == "drift":
+        if event.subject == "inputs" or event.subject.startswith("answers/"):
+            return None
+        return "drift" if event.subject.startswith("detector/") else "performance"
+    return {"performance": "performance", "coverage": "performance", "fairness": "fairness"}.get(
+        event.monitor
+    )
+
+
+def _role_of(event: AlertEvent) -> str:
+    named = (role for role in ("canary", "shadow") if event.subject.endswith((f" ({role})", f"/{role}")))
+    return next(named, "primary")
 
 
 def _drops(body: Mapping[str, Any], settings: MonitorSettings) -> Iterator[tuple[Alert, Rule, bool, bool]]:
@@ -225,7 +265,7 @@ def _coverage(
 
 def _by_detectors(one: Published, settings: MonitorSettings) -> Iterator[tuple[Alert, Rule, bool, bool]]:
     """Each detector of scores or distances that alerts by itself, in a window that is judged."""
-    set_, body, stream = settings.drift, one.body, one.place.stream
+    set_, body = settings.drift, one.body
     overlaps = set_.last_rows is None and one.place.window.start_ms % set_.window_ms != 0
     if body["provisional"] or overlaps:
         return
@@ -233,8 +273,7 @@ def _by_detectors(one: Published, settings: MonitorSettings) -> Iterator[tuple[A
     for detector in set_.detectors:
         if detector.alerts:
             hit = (detector.detector, detector.column) in found
-            role = "" if stream.role == "primary" else f"/{stream.role}"
-            subject = f"detector/{detector.column}/{detector.detector}{role}"
+            subject = f"detector/{detector.column}/{detector.detector}"
             yield Alert("drift", subject), Rule(1, 1, 1), hit, not hit
 
 

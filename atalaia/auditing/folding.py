@@ -122,7 +122,10 @@ class Folds:
         final = {one.published.place.window: one.final for one in told.told}
         alerts = alert_folds.folded(told.results, told.settings, told.manifest, final, coverage=coverage)
         last = max((one.place for one in told.results), key=lambda place: place.window.end_ms)
-        for mismatch in alert_folds.disagreeing(stream, alerts, self._alerts):
+        for mismatch in (
+            *alert_folds.disagreeing(stream, alerts, self._alerts),
+            *alert_folds.groundless(stream, last.monitor, alerts, self._alerts, coverage=coverage),
+        ):
             yield last, mismatch
 
     def _is_known(self, monitor: str, told: _Stream) -> bool:

@@ -25,7 +25,18 @@ from tests.unit.monitors.drift_log import (
     section,
 )
 from tests.unit.monitors.truth import truth_log
-from tests.unit.monitors.truth.truth_log import MINUTE, SECOND, TABLES, Row, Told, Worker, clock, seen, told
+from tests.unit.monitors.truth.truth_log import (
+    MINUTE,
+    SECOND,
+    TABLES,
+    Row,
+    Told,
+    Worker,
+    clock,
+    replayed,
+    seen,
+    told,
+)
 
 START = 1_700_000_040_000
 FAR = 1 << 40
@@ -218,7 +229,7 @@ SENSITIVE: dict[str, Any] = {
 }
 
 
-def truth_case(*, minutes: int = 8) -> Case:
+def truth_case(*, minutes: int = 8, replay: bool = False) -> Case:
     """Everything goes wrong in the fourth minute: errors, one sex alone flagged, all true; then no labels."""
     bundles = truth_log.Bundles.of(truth_log.manifest_of(tables=SENSITIVE))
     worker, log, truth = Worker(bundles), list[Observation](), list[Told]()
@@ -226,7 +237,8 @@ def truth_case(*, minutes: int = 8) -> Case:
     for minute in range(minutes):
         time_ms, bad = START + minute * MINUTE, minute >= 3
         rows = [_row(f"{minute}-{n}", time_ms + n * 250, random, bad=bad) for n in range(200)]
-        log.append(seen(time_ms + 30 * SECOND, *rows))
+        begun = [replayed("begin", START)] if replay and not minute else []
+        log.append(seen(time_ms + 30 * SECOND, *rows, marks=[*begun, *_at(time_ms + 30 * SECOND, replay)]))
         labelled = rows if minute < 6 else []
         said = [
             told(
@@ -234,11 +246,12 @@ def truth_case(*, minutes: int = 8) -> Case:
             )
             for n, row in enumerate(labelled)
         ]
-        truth += [*said, clock(time_ms + 59 * SECOND)]
-        worker.say(log[-1:], truth[-len(said) - 1 :])
+        truth += [*(Told((), mark=mark) for mark in begun), *said, _clock(time_ms + 59 * SECOND, replay)]
+        worker.say(log[-1:], truth[-len(said) - 1 - len(begun) :])
     for minute in range(minutes + 1, 14):
-        log.append(seen(START + minute * MINUTE))
-        truth.append(clock(START + minute * MINUTE))
+        time_ms = START + minute * MINUTE
+        log.append(seen(time_ms, marks=_at(time_ms, replay)))
+        truth.append(_clock(time_ms, replay))
         worker.say(log[-1:], truth[-1:])
     results = [
         read_result(entry.topic.name, entry.value)
@@ -246,6 +259,14 @@ def truth_case(*, minutes: int = 8) -> Case:
         if entry.topic in (PERFORMANCE, FAIRNESS)
     ]
     return Case(log, results, worker.alerts(), bundles, truth)
+
+
+def _at(time_ms: int, replay: bool) -> list[TimeMark]:
+    return [replayed("at", time_ms)] if replay else []
+
+
+def _clock(time_ms: int, replay: bool) -> Told:
+    return Told((), mark=replayed("at", time_ms)) if replay else clock(time_ms)
 
 
 def _row(name: str, time_ms: int, random: np.random.Generator, *, bad: bool) -> Row:
@@ -270,6 +291,14 @@ def test_a_detection_that_should_have_been_told_by_now_is_named() -> None:
     stale = [earlier[-1] if one is having else one for one in case.last]
     assert order(earlier[-1]) < order(having)
     assert "detectors.length by now" in found(case.audit(stale))
+
+
+def test_in_a_replay_the_detections_of_errors_that_are_told_are_held_against_those_found() -> None:
+    case = truth_case(replay=True)
+    assert [one.body["detectors"] for one in case.last if one.body.get("detectors")]
+    assert not found(case.audit())
+    assert found(case.audit(case.changed(TAMPERED[2][0]))) == ["detectors[0].at"]
+    assert found(case.audit(case.changed(lambda told: told.append(told[0])))) == ["detectors.length"]
 
 
 SUBJECTS = [
@@ -302,6 +331,17 @@ def test_an_alert_that_windows_do_not_lead_to_is_named(monitor: str, subject: st
     moved = msgspec.structs.replace(event, since="2023-11-14T22:00:00.000Z")
     assert found(case.audit(events={**others, mark: moved})) == [f"{name} since"]
     assert not found(case.audit(events={**others, mark: None}))
+
+
+def test_an_alert_that_no_window_speaks_of_is_named() -> None:
+    case = truth_case()
+    other = next(
+        event for event in case.events.values() if event is not None and event.monitor == "performance"
+    )
+    other = msgspec.structs.replace(other, fingerprint="other", subject="recall", status="firing")
+    assert found(case.audit(events={**case.events, "other": other})) == ["alert on recall"]
+    elsewhere = msgspec.structs.replace(other, subject="recall (canary)")
+    assert not found(case.audit(events={**case.events, "other": elsewhere}))
 
 
 def test_alerts_whose_events_may_not_all_be_there_are_left_alone() -> None:
