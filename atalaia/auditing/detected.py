@@ -1,6 +1,6 @@
 """The sequential detectors of one model, of both monitors, followed as the log goes on."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from atalaia.auditing.comparison import Mismatch
 from atalaia.auditing.drift_detections import DriftDetections
@@ -20,12 +20,13 @@ class Detections:
 
     Parameters
     ----------
-    wanted : by monitor, the streams there are results of; no others are followed
+    wanted : by monitor and stream the settings that results name; no others are followed
     labels : of the model's partition
     """
 
-    def __init__(self, wanted: Collection[tuple[str, Stream]], labels: LabelLog) -> None:
+    def __init__(self, wanted: Mapping[tuple[str, Stream], Collection[str]], labels: LabelLog) -> None:
         self._wanted = wanted
+        self._followed: dict[tuple[str, Stream, str], bool] = {}
         self.drift, self.errors = DriftDetections(), ErrorDetections(labels)
 
     def lose(self) -> None:
@@ -44,7 +45,7 @@ class Detections:
 
     def meet(self, stream: Stream, watched: Watched, settings: MonitorSettings) -> None:
         """A message has rows of a stream."""
-        if ("drift", stream) in self._wanted:
+        if self._follows("drift", stream, watched, settings):
             self.drift.meet(stream, watched, settings)
 
     def add(
@@ -52,7 +53,7 @@ class Detections:
     ) -> None:
         """Rows of a stream that was met, of which some wait for labels."""
         self.drift.add(stream, chunk)
-        if ("performance", stream) in self._wanted:
+        if self._follows("performance", stream, watched, settings):
             self.errors.add(stream, chunk, waits, watched, settings)
 
     def add_inputs(self, stream: Stream, chunk: Chunk, watched: Watched, settings: MonitorSettings) -> None:
@@ -76,3 +77,10 @@ class Detections:
         if published.place.monitor == "drift":
             return self.drift.differences(published, positions)
         return self.errors.differences(published, ripe) if published.place.monitor == "performance" else []
+
+    def _follows(self, monitor: str, stream: Stream, watched: Watched, settings: MonitorSettings) -> bool:
+        """Whether a stream's results are of the settings that are known of it."""
+        key = monitor, stream, watched.digest
+        if key not in self._followed:
+            self._followed[key] = settings.digest in self._wanted.get((monitor, stream), ())
+        return self._followed[key]

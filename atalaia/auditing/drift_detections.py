@@ -189,9 +189,9 @@ class DriftDetections:
         self._feeds.clear()
         self._lost = True
 
-    def meet(self, stream: Stream, watched: Watched | None, settings: MonitorSettings | None) -> None:
+    def meet(self, stream: Stream, watched: Watched, settings: MonitorSettings) -> None:
         """A message has rows of a stream, which is watched from now on where it was not."""
-        if self._lost or watched is None or settings is None or not settings.drift.enabled:
+        if self._lost or not settings.drift.enabled:
             return
         feeds = self._feeds.setdefault(stream, [])
         if not feeds or feeds[-1].over or feeds[-1].watched.digest != watched.digest:

@@ -46,12 +46,12 @@ class LabelLog:
         """A mark of time."""
         self._clock.take(mark)
         self.end = position + 1
-        wall_ms = self._clock.snapshot().wall_ms
-        if mark.model is not None:
-            self._replayed.add(mark.model)
-        elif wall_ms is not None:
+        if mark.kind == "clock":
+            last_ms = self._marks_ms[-1] if self._marks_ms else mark.time_ms
             self._marked_at.append(position)
-            self._marks_ms.append(wall_ms)
+            self._marks_ms.append(max(last_ms, mark.time_ms))
+        elif mark.model is not None and mark.replay is not None:
+            self._replayed.add(mark.model)
 
     def wall_ms(self, before: int) -> int | None:
         """How far the wall clock had come before a position; None before the first mark."""

@@ -81,7 +81,9 @@ class Recount:
         self._reached = dict(reached or {})
         self._folds = Folds(self._reached, alerts)
         self._right: set[Place] = set()
-        self._wanted = {(place.monitor, place.stream) for place in self._latest}
+        self._wanted: dict[tuple[str, Stream], set[str]] = defaultdict(set)
+        for place, one in self._latest.items():
+            self._wanted[place.monitor, place.stream].add(one.result.configuration)
         self._detections: dict[str, Detections] = {}
         self._told_ms: dict[str, int | None] = {}
         self._promises: dict[str, Promises] = {}
@@ -185,7 +187,8 @@ class Recount:
 
         Rows of a replay take the place of others, so that what led to an alert may be told no more.
         """
-        return len(self._laps[model]) == 1 and not self._models.changes(model) and not self._begins
+        replayed = len(self._laps[model]) > 1 or self._labels.is_replayed(model)
+        return not (replayed or self._begins or self._models.changes(model))
 
     def _begin_anew(self, model: str, offset: int) -> None:
         self._laps[model].append(offset)
@@ -220,6 +223,8 @@ class Recount:
             self._detections[model] = Detections(self._wanted, self._labels)
             if self._begins or self._settings.changed(model):
                 self._detections[model].lose()
+            if self._labels_begin_ms is not None:
+                self._detections[model].errors.lose()
         for section in observation.models:
             stream = Stream(section.model, section.version, section.role)
             if self._digests.get(stream) != section.digest:

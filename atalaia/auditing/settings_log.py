@@ -16,6 +16,7 @@ class SettingsLog:
         self._models, self._begins = models, begins
         self._changes: dict[str, list[tuple[int, MonitorChange]]] = {}
         self._reach_ms: dict[str, int] = {}
+        self._now: dict[tuple[str, str, int], MonitorSettings] = {}
 
     def add(self, offset: int, change: MonitorChange) -> None:
         """A change, in band."""
@@ -28,7 +29,10 @@ class SettingsLog:
     def now(self, model: str, watched: Watched) -> MonitorSettings:
         """The settings of a version in force."""
         changes = self._of(model)
-        settings = _settings(watched, changes[-1][1] if changes else None)
+        key = model, watched.digest, len(changes)
+        if key in self._now:
+            return self._now[key]
+        settings = self._now[key] = _settings(watched, changes[-1][1] if changes else None)
         drift = settings.drift
         back = [drift.among * drift.window_ms, *(milliseconds(earlier) for earlier in drift.earlier)]
         self._reach_ms[model] = max(*back, self._reach_ms.get(model, 0))
