@@ -168,9 +168,10 @@ class Recount:
     def _fold(self) -> None:
         """What does not follow from the windows together; detections that should be told by now, too."""
         told = self._reached.get("performance", (0, 0))
-        for place in self._right:
-            published, model = self._latest[place], place.stream.model
-            if place.monitor == "performance" and order(published)[1:] < told and model in self._told_ms:
+        for place, published in self._latest.items():
+            model = place.stream.model
+            stale = place.monitor == "performance" and order(published)[1:] < told
+            if stale and place in self._right and model in self._told_ms:
                 ripe = Ripe.at(self._told_ms[model], self._labels, told[1])
                 for one in self._detections[model].errors.differences(published, ripe):
                     self._differ(place, one._replace(path=f"{one.path} by now"))
