@@ -65,19 +65,20 @@ def differences(told: Figures, run: RunColumn, path: str) -> Iterator[Mismatch]:
     if not run.window.rows or not run.reference.rows:
         yield from mismatches(told, NOWHERE, path)
         return
-    found: list[Part] = []
+    found: dict[str, list[Part]] = {}
     for name, sign, most in zip(("grew", "shrank"), (1, -1), _largest(run), strict=True):
         parts = [] if told[name] is None else _parts(told[name], run)
-        part = next((part for part in parts if part.says(told[name])), None)
-        if part is None:
+        said = [part for part in parts if part.says(told[name])]
+        if not said:
             shares = [{"share": one.share, "reference_share": one.reference_share} for one in parts]
             yield Mismatch(f"{path}.{name}", told[name], shares or "a range or a category of the column")
-        elif sign * part.difference < most - TOLERANCE:
-            yield Mismatch(f"{path}.{name}.difference", part.difference, sign * most)
+        elif sign * said[0].difference < most - TOLERANCE:
+            yield Mismatch(f"{path}.{name}.difference", said[0].difference, sign * most)
         else:
-            found.append(part)
+            found[name] = said
     if len(found) == 2 and run.panes is not None:
-        yield from _since(told["since"], run.panes(), found, f"{path}.since")
+        # With or without an end a range may have the same share of the run, and another of what was before.
+        yield from _since(told["since"], run.panes(), [*found["grew"], *found["shrank"]], f"{path}.since")
 
 
 def _parts(told: Figures, run: RunColumn) -> list[Part]:

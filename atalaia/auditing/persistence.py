@@ -56,12 +56,8 @@ def drifted_by(runs: Sequence[JudgedRun], end_ms: int) -> set[str]:
 def disagreeing(
     runs: Sequence[JudgedRun], told: Mapping[Place, set[str]]
 ) -> Iterator[tuple[Place, set[str]]]:
-    """Windows whose drifted columns are not what the runs come to, and what these come to.
-
-    Of runs that end with the same window the last is the one that counts.
-    """
-    last = {run.window.end_ms: run for run in runs}.values()
-    ordered = sorted(last, key=lambda run: (run.window.end_ms, run.window.start_ms))
+    """Windows whose drifted columns are not what the runs come to, and what these come to."""
+    ordered = sorted(runs, key=lambda run: (run.window.end_ms, run.window.start_ms))
     for place, drifted in told.items():
         whole = drifted_by(ordered, place.window.end_ms)
         if drifted != whole:

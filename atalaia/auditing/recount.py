@@ -301,10 +301,11 @@ class Recount:
         found = verified.mismatches
         if not found and log is not None:
             found = self._detections[stream.model].differences(published, ripe, verified.positions)
-            settings = self._settings.now(stream.model, watched)
-            final = ripe.is_final(published.place.window, settings)
-            told = Told(published, verified.run, final=final, right=not found)
-            self._folds.note(told, settings, watched.manifest)
+            if self._latest[published.place] is published:
+                settings = self._settings.now(stream.model, watched)
+                final = ripe.is_final(published.place.window, settings)
+                told = Told(published, verified.run, final=final, right=not found)
+                self._folds.note(told, settings, watched.manifest)
         if not found:
             self._right.add(published.place)
         return Checked(published.place, published, tuple(found))
