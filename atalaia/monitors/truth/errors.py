@@ -49,6 +49,7 @@ class ErrorWatch:
         self._settings = tuple(detectors)
         self._detectors = [Sequential(entry.detector, entry.parameters) for entry in detectors]
         self._found: list[tuple[int, Detection]] = []
+        self._passed: list[tuple[int, int]] = []
         self._timeline = timeline
         self._pane_ms = _divisor(timeline.pane_ms)
         self._entries = ErrorEntries(prefix, binary=binary)
@@ -64,10 +65,22 @@ class ErrorWatch:
         for start, places in by_pane(times, self._pane_ms):
             self._entries.add(start, times[places] - start, ordinals[places], errors[places])
 
-    def feed(self, watermark_ms: int | None, join_ms: int | None) -> bool:
+    def advance(self, watermark_ms: int | None, join_ms: int | None) -> None:
+        """Time has come so far, that of the observations and that of both topics.
+
+        Noted until labels that came meanwhile are counted: time begins anew where a replay ends, and what was
+        certain by then stays so.
+        """
+        if watermark_ms is not None and join_ms is not None:
+            self._passed.append((watermark_ms, join_ms))
+
+    def feed(self) -> bool:
         """Feed what has become certain, if anything; windows with what is found in them are told again."""
-        if watermark_ms is None or join_ms is None:
-            return False
+        passed, self._passed = self._passed, []
+        fed = [self._feed(*times) for times in passed]
+        return any(fed)
+
+    def _feed(self, watermark_ms: int, join_ms: int) -> bool:
         fed = False
         timeline = self._timeline
         for start in self._entries.starts():

@@ -149,6 +149,8 @@ class Stream:
         """Time has come so far."""
         for part in self.parts:
             part.timeline.advance(watermark_ms, join_ms)
+        if self.performance is not None:
+            self.performance.errors.advance(watermark_ms, join_ms)
 
     def follow(self) -> list[AlertEvent]:
         """Take the place of another of the same shape: what its alerts said is over."""
@@ -165,7 +167,7 @@ class Stream:
 
     def tell(self, watermark_ms: int | None, join_ms: int | None, *, cut: Cut, gaps: Gaps) -> Telling:
         """What the batch has changed, in results and alerts."""
-        if self.performance is not None and self.performance.errors.feed(watermark_ms, join_ms):
+        if self.performance is not None and self.performance.errors.feed():
             self.touched = True
         answer = Telling([], [])
         for part in self.parts:

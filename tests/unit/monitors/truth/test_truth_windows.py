@@ -272,6 +272,38 @@ def test_a_detector_that_may_alert_says_since_when_rows_go_wrong() -> None:
     assert ("error (ddm)", "firing", None) in statuses(worker, "drift")
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_detectors_know_all_windows_that_a_replay_has_passed_however_it_is_read(at_once: bool) -> None:
+    """::
+
+    minute 0             1             2        9
+           [------------)[------------)         | a row, end      one batch, or one a message
+                ^             ^ rows go wrong
+    """
+    detectors = [{"detector": "ddm", "column": "error"}]
+    worker = started(tables={"performance": {**TABLES["performance"], "detectors": detectors}})
+    first, second, last = rows(0, 600), rows(1, 600), rows(9)[:1]
+    now = START + 10_000 * MINUTE
+    given = [*first, *second, *last]
+    labels = [
+        told(row.id, ("no", "yes")[row.predicted ^ (place % 600 >= 300 or place % 10 == 0)], START)
+        for place, row in enumerate(given)
+    ]
+    end = last[0].time_ms
+    worker.say([], [Told((), mark=replayed("begin", START)), *labels, Told((), mark=replayed("end", end))])
+    observed = [
+        seen(now, *first, marks=[replayed("begin", START)]),
+        seen(now + SECOND, *second, *last, marks=[replayed("at", end)]),
+        seen(now + 2 * SECOND, marks=[replayed("end", end)]),
+    ]
+    for batch in [observed] if at_once else [[message] for message in observed]:
+        worker.say(batch)
+    found = [one(worker, minute).detectors for minute in (0, 1)]
+    assert all(found), found
+    turned = first[300].time_ms
+    assert abs(_milliseconds(found[0][0].since) - turned) < 5 * SECOND
+
+
 def _milliseconds(time: str) -> int:
     seconds, fraction = time.rstrip("Z").split(":")[-1].split(".")
     minutes = int(time.split(":")[1])
