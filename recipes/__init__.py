@@ -10,6 +10,8 @@ from atalaia.bundles.folder import Bundle
 RECIPES = {
     "adult": "recipes.adult",
     "bmp": "recipes.bmp",
+    "electricity": "recipes.electricity",
+    "electricity-previous": "recipes.electricity_previous",
     "wine": "recipes.wine",
     "wine-regressor": "recipes.wine_regressor",
 }

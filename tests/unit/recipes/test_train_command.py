@@ -28,10 +28,12 @@ def test_json_is_the_last_line_and_progress_is_elsewhere(
 def test_an_unknown_recipe_is_usage(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["beer", "--out", str(tmp_path / "beer")])
     assert done.exit_code == 2
-    assert "adult, bmp, wine, wine-regressor" in " ".join(done.stderr.replace("│", " ").split())
+    assert "adult, bmp, electricity, electricity-previous, wine, wine-regressor" in " ".join(
+        done.stderr.replace("│", " ").split()
+    )
 
 
-@pytest.mark.parametrize("recipe", ["adult", "wine", "wine-regressor"])
+@pytest.mark.parametrize("recipe", ["adult", "electricity", "electricity-previous", "wine", "wine-regressor"])
 def test_missing_data_is_said(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ATALAIA_DATA_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
