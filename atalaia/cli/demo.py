@@ -61,8 +61,8 @@ def demo(
 ) -> None:
     """Rows answered exactly once, days of them watched, and all of it audited: on this machine, for real.
 
-    Exit 1 where anything is not as it is told. The parts on wine and on adults need ATALAIA_DATA_DIR, and are
-    left out otherwise.
+    Exit 1 where anything is not as it is told. The parts on wine, adults and electricity need
+    ATALAIA_DATA_DIR, and are left out otherwise.
     """
     script = Script(tuple(act or Act), rows, rows_an_hour, day_seconds, report)
     console = Console(stderr=as_json, highlight=False)

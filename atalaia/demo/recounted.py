@@ -154,7 +154,7 @@ def _gaps(result: Record, tallies: Tallies) -> Iterator[Figure]:
         if gap["between"]:
             one, other = (members.get(name, Tally()).rates[rate] for name in gap["between"])
             level = 1 - _FALSE_ALARMS / math.comb(len(members), 2)
-            counted = (_difference if kind == "difference" else _ratio)(*one, *other, level)
+            counted = (difference if kind == "difference" else _ratio)(*one, *other, level)
             for field, figure in zip(("value", "low", "high"), counted, strict=True):
                 yield f"{subject} {field}", gap[field], figure
 
@@ -183,7 +183,7 @@ def _wilson(successes: int, trials: int, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _difference(k1: int, n1: int, k2: int, n2: int, level: float) -> tuple[float, float, float]:
+def difference(k1: int, n1: int, k2: int, n2: int, level: float) -> tuple[float, float, float]:
     """With Newcombe's interval."""
     (low1, high1), (low2, high2) = _wilson(k1, n1, level), _wilson(k2, n2, level)
     one, other = k1 / n1, k2 / n2

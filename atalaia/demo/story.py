@@ -13,6 +13,7 @@ from atalaia.demo.adults import DAYS, Census
 from atalaia.demo.adults import MODEL as ADULT
 from atalaia.demo.audited import audit_all
 from atalaia.demo.checks import Checks
+from atalaia.demo.electricity import PREVIOUS, TREE, Market
 from atalaia.demo.log import delete_topics
 from atalaia.demo.plan import DAY_MS, Plan
 from atalaia.demo.posting import send_once
@@ -31,6 +32,7 @@ from atalaia.settings import Settings
 from atalaia.stream.admin import create_topics
 from atalaia.stream.deploy import deploy
 from recipes import adult
+from recipes.electricity import HalfHours
 from recipes.wine import Wines
 
 SCORERS = 2
@@ -41,8 +43,11 @@ _ON_DATA = (
         ADULT,
         "does somebody earn more than 50,000 dollars? {} columns in, half of them strings, UCI Adult",
     ),
+    (Act.ELECTRICITY, TREE, "does the price of electricity go up? {} numbers in, half hours of two years"),
+    (Act.ELECTRICITY, PREVIOUS, "the same, but decided elsewhere; {} column in, and out again"),
 )
 """Acts that need the data, and their models."""
+_MODELS = ("A model", "Two models", "Three models", "Four models", "Five models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,7 @@ class Story:
             (Act.WATCHING, "Watching: the monitors read the same stream", self._watch),
             (Act.WINE, "Wine: the experiments of the thesis", self._taste),
             (Act.ADULT, "Adult: real people, by sex, age and race", self._survey),
+            (Act.ELECTRICITY, "Electricity: what holds changes with time", self._trade),
         ):
             if act in self._script.acts:
                 self._tell.act(title)
@@ -178,6 +184,14 @@ class Story:
         census.run(held_out, self._folder)
         self._figures["adult"] = census.figures
 
+    def _trade(self, machine: Machine) -> None:
+        self._tell.step("Two years of half hours")
+        if (data_dir := self._data()) is None:
+            return
+        market = Market(machine.settings, _midnight_ms(), self._tell, self._checks)
+        market.run(HalfHours.read(data_dir), self._bundles, self._folder)
+        self._figures["electricity"] = market.figures
+
     def _data(self) -> Path | None:
         """The folder of the data; a word where there is none."""
         if self._settings.data_dir is None:
@@ -202,7 +216,7 @@ class Story:
     def _make_models(self) -> None:
         data_dir = self._settings.data_dir
         others = [one for one in _ON_DATA if one[0] in self._script.acts and data_dir is not None]
-        self._tell.step(("A model", "Two models", "Three models")[len(others)])
+        self._tell.step(_MODELS[len(others)])
         bmp, seconds = self._bundle(MODEL)
         self._tell.say(
             "[bold]bmp[/]: was a blood sample contaminated with intravenous fluid? "

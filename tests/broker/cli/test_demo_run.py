@@ -68,7 +68,8 @@ def test_rows_are_answered_and_counted_and_nothing_is_left(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     told, story = run(
-        environment, tmp_path, "--act", "rows", "--rows", "600", "--act", "wine", "--act", "adult"
+        environment, tmp_path, "--act", "rows", "--rows", "600", "--act", "wine", "--act", "adult",
+        "--act", "electricity",
     )  # fmt: skip
     total = told["total"]
     assert total["rows"] >= 600
@@ -78,7 +79,7 @@ def test_rows_are_answered_and_counted_and_nothing_is_left(
     assert told["failover"]["open_at_the_kill"] >= 0
     assert 0 < told["failover"]["all_partitions_seconds"] < 20
     assert "curl -s http://127.0.0.1:8080/predict" in story
-    assert story.count("Left out: it needs the data; set ATALAIA_DATA_DIR") == 2
+    assert story.count("Left out: it needs the data; set ATALAIA_DATA_DIR") == 3
 
 
 @pytest.mark.timeout(300)  # about a minute; more where cores are shared
@@ -142,6 +143,35 @@ def test_real_people_are_flagged_at_rates_of_their_own(environment: dict[str, st
     assert all(0 < day["low"] < day["value"] < day["high"] < 0.8 for day in found["by_sex"])
     assert found["prevalence"]["Female"][1] < 0.2 < found["prevalence"]["Male"][0]
     assert "Amer-Indian-Eskimo" in story
+
+
+@pytest.mark.data
+@needs_data
+def test_a_rule_that_ceases_to_hold_is_seen_in_the_errors(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment["ATALAIA_DATA_DIR"] = str(DATA_DIR.resolve())
+    told, story = run(environment, tmp_path, "--act", "electricity")
+    found = told["electricity"]
+    assert found["rows"] == found["answered"] + found["abstained"] == 36_672
+    assert 0 < found["abstained"] < 200
+    assert round(found["reference"], 2) == 0.84
+    windows = found["windows"]
+    assert len(windows) == 27
+    assert sum(window["hit"] for window in windows) == 12
+    (alert,) = found["alerts"]
+    hits = [window for window in windows if window["hit"]]
+    assert alert["since"] in [window["start"] for window in hits]
+    assert alert["until"] > hits[-1]["end"]
+    assert found["detections"]["ddm"] > found["detections"]["adwin"] > len(windows)
+    assert all(one["since"] < one["at"] for one in found["beside"].values())
+    assert found["drift"]["hits"]["period"] == 0
+    assert found["drift"]["hits"]["vicprice"] < found["drift"]["hits"]["nswprice"]
+    previous = found["previous"]
+    assert previous["rows"] == previous["answered"] == 45_311
+    assert round(previous["accuracy"], 3) == 0.853
+    assert previous["alerts"] == []
+    assert "An alert on accuracy since day 405" in story
 
 
 def test_an_interrupted_demo_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
