@@ -71,8 +71,11 @@ class ErrorWatch:
         Noted until labels that came meanwhile are counted: time begins anew where a replay ends, and what was
         certain by then stays so.
         """
-        if watermark_ms is not None and join_ms is not None:
-            self._passed.append((watermark_ms, join_ms))
+        if watermark_ms is None or join_ms is None:
+            return
+        if self._passed and watermark_ms >= self._passed[-1][0] and join_ms >= self._passed[-1][1]:
+            self._passed.pop()  # what was certain by then is by now
+        self._passed.append((watermark_ms, join_ms))
 
     def feed(self) -> bool:
         """Feed what has become certain, if anything; windows with what is found in them are told again."""
