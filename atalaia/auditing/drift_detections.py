@@ -54,7 +54,7 @@ class Feed:
         self._detectors = [Detector(one) for one in _fed(drift, self._distances)]
         self._columns = {detector.settings.column for detector in self._detectors}
         self._every_ms, self._lateness_ms = gcd(drift.pane_ms, _FED_EVERY_MS), drift.lateness_ms
-        self._unused_ms = _unused_ms(drift)
+        self._unused_ms = unused_ms(drift)
         self._fed_ms: int | None = None
         self._waiting: list[_Waiting] = []
         self._found: list[tuple[int, Found]] = []
@@ -244,7 +244,7 @@ def _fed(drift: DriftSettings, distances: _Distances | None) -> list[DetectorSet
     ]
 
 
-def _unused_ms(drift: DriftSettings) -> int:
+def unused_ms(drift: DriftSettings) -> int:
     """After so long without rows a stream is forgotten: nothing of it is compared with, or told, any more."""
     size_ms = 0 if drift.last_rows is not None else drift.window_ms
     least_ms, kept_ms = max(size_ms, 1), drift.history * drift.pane_ms

@@ -26,10 +26,13 @@ _OF_ANSWERED_ROWS = {"performance", "fairness"}
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """When a row comes too late for every window of a monitor."""
+    """When a row comes too late for every window of a monitor; after ``unused_ms`` without any, where that is
+    known, the monitor forgets their stream and begins anew.
+    """  # fmt: skip
 
     definition: WindowDefinition
     lateness_ms: int
+    unused_ms: int | None = None
 
     def kept(self, times_ms: IntArray, watermark_ms: int | None) -> BoolArray:
         """Which rows ``(n,)`` were in time, at the watermark before their message."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from atalaia.auditing.observed import Chunk, Lateness
 from atalaia.auditing.published import Place, Published, Stream
-from atalaia.windows import WindowBook
+from atalaia.windows import LastRows, WindowBook
 
 _FAR_MS = 1 << 46
 
@@ -33,6 +33,8 @@ class Promises:
     def __init__(self, reached: Mapping[str, int]) -> None:
         self._reached = reached
         self._books: dict[tuple[Stream, str], tuple[Lateness, WindowBook]] = {}
+        self._latest_ms: dict[tuple[Stream, str], int] = {}
+        self._unsure: set[tuple[Stream, str]] = set()
         self._closed: dict[Place, bool] = {}
         self._told_at: dict[Place, int] = {}
         self._touched: dict[tuple[Stream, str], set[int]] = {}
@@ -44,18 +46,22 @@ class Promises:
             if rule is None or monitor not in self._reached or not kept.any():
                 continue
             key = stream, monitor
+            if key in self._unsure:
+                continue
             if key not in self._books or self._books[key][0] != rule:
                 self._books[key] = rule, WindowBook(rule.definition, lateness_ms=rule.lateness_ms)
             times = chunk.times_ms[kept]
             self._books[key][1].add(times, chunk.watermark_ms)
+            self._latest_ms[key] = max(int(times.max()), self._latest_ms.get(key, int(times.max())))
             panes = np.unique(times // rule.definition.pane_ms * rule.definition.pane_ms).tolist()
             self._touched.setdefault(key, set()).update(panes)
 
     def pass_time(self, watermark_ms: int | None, offset: int, *, ended: bool) -> None:
         """The end of a message; all that is open is told where a replay ``ended`` with it."""
-        for (stream, monitor), (_, book) in self._books.items():
+        for (stream, monitor), (rule, book) in list(self._books.items()):
             touched = self._touched.pop((stream, monitor), set())
-            if ended:
+            unused = self._is_unused((stream, monitor), rule, watermark_ms)
+            if ended or unused:
                 closings = book.flush(watermark_ms, cut=offset, join_time_ms=-_FAR_MS)
             else:
                 closings = book.close(watermark_ms, cut=offset, join_time_ms=-_FAR_MS)
@@ -67,18 +73,28 @@ class Promises:
                     self._closed[place] = True
                     self._note(place, offset)
             book.forget(watermark_ms)
+            if unused:
+                del self._books[stream, monitor], self._latest_ms[stream, monitor]
 
     def begin_anew(self, watermark_ms: int | None, offset: int) -> None:
         """A replay begins with a message: what is open is told as it is, what follows is of other rows."""
         self.pass_time(watermark_ms, offset, ended=True)
         self._books.clear()
+        self._latest_ms.clear()
+        self._unsure.clear()
         self._closed.clear()
         self._touched.clear()
 
     def restart(self) -> None:
-        """Time, or settings, begin anew: of what is open now the monitor may have told the last."""
+        """Time, or settings, begin anew: of what is open now the monitor may have told the last.
+
+        Where runs of rows begin depends on what it still has of those before, which is not asked.
+        """
+        by_rows = (key for key, (rule, _) in self._books.items() if isinstance(rule.definition, LastRows))
+        self._unsure.update(by_rows)
         self._closed = dict.fromkeys(self._closed, False)
         self._books.clear()
+        self._latest_ms.clear()
         self._touched.clear()
 
     def untold(self, latest: Mapping[Place, Published], *, since_ms: int | None) -> Iterator[Untold]:
@@ -89,6 +105,11 @@ class Promises:
             published = latest.get(place)
             if published is None or published.result.cut.observations <= position:
                 yield Untold(place, position)
+
+    def _is_unused(self, key: tuple[Stream, str], rule: Lateness, watermark_ms: int | None) -> bool:
+        if rule.unused_ms is None or watermark_ms is None:
+            return False
+        return watermark_ms - self._latest_ms[key] > rule.unused_ms
 
     def _note(self, place: Place, offset: int) -> None:
         if offset < self._reached[place.monitor]:

@@ -11,6 +11,7 @@ import numpy as np
 from atalaia.auditing import fairness_windows
 from atalaia.auditing.comparison import Mismatch
 from atalaia.auditing.detected import Detections
+from atalaia.auditing.drift_detections import unused_ms
 from atalaia.auditing.drift_windows import run_of
 from atalaia.auditing.folding import Events, Folds, Told
 from atalaia.auditing.joined import Ids
@@ -248,7 +249,11 @@ class Recount:
             return
         settings = self._settings.now(stream.model, watched)
         self._lateness[stream.model][stream] = {
-            name: Lateness(table.definition, table.lateness_ms)
+            name: Lateness(
+                table.definition,
+                table.lateness_ms,
+                unused_ms(settings.drift) if name == "drift" else None,
+            )
             for name in ("drift", *_TRUTH)
             if (table := getattr(settings, name)).enabled
             and (name != "fairness" or fairness_windows.protected(watched.manifest, settings))
