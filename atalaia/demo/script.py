@@ -24,7 +24,7 @@ class Script:
     ----------
     rows : of the first act
     rows_an_hour : of the second: panels in an hour of their time
-    day_seconds : how long a day takes, of the second act and of `ADULT`
+    day_seconds : how long a day takes of the second act, and half of one of `ADULT`
     report : where the page on the second is written
     """
 

@@ -6,7 +6,6 @@ taken anew.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -64,7 +63,7 @@ class Memory:
 
     def __init__(self, url: str | None, prefix: str) -> None:
         self._names = Names(prefix)
-        self._waiting: list[tuple[_Command, asyncio.Future[Any]]] = []
+        self._waiting: list[tuple[tuple[bytes | str | int, ...], asyncio.Future[Any]]] = []
         self._answered_at = float("-inf")
         self._exchanging: asyncio.Task[None] | None = None
         self._client = (
@@ -78,8 +77,8 @@ class Memory:
                 retry=Retry(ConstantBackoff(_AGAIN_SECONDS), 1),
             )
         )
-        source = resources.files("services.gateway.kept").joinpath("scripts", "claim.lua").read_text("utf-8")
-        self._claim: Any = None if self._client is None else self._client.register_script(source)
+        scripts = resources.files("services.gateway.kept").joinpath("scripts")
+        self._claim = scripts.joinpath("claim.lua").read_bytes()
 
     async def check(self) -> None:
         """Say before a request is accepted whether its answer could be fetched; asked of Redis now and then.
@@ -110,10 +109,10 @@ class Memory:
         ------
         MemoryUnavailable
         """
-        keys = [self._names.claim(name), self._names.lease(name)]
-        given = [fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")]
+        keys = self._names.claim(name), self._names.lease(name)
+        # The source itself, not its digest, of which redis-py would ask each time whether Redis knows it.
         state, held, *answer = await self._together(
-            lambda pipeline: self._claim(keys=keys, args=given, client=pipeline)
+            "EVAL", self._claim, 2, *keys, fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")
         )
         # A claim asked again after its connection broke finds itself.
         own = state == b"leased" and held.decode() == ticket
@@ -126,8 +125,7 @@ class Memory:
         ------
         MemoryUnavailable
         """
-        name = self._names.answer(ticket)
-        await self._together(lambda pipeline: pipeline.set(name, answer, px=KEPT_MS))
+        await self._together("SET", self._names.answer(ticket), answer, "PX", KEPT_MS)
 
     async def accept(self, name: str) -> None:
         """Kafka has the request that claimed this key: nobody takes its place any more."""
@@ -142,7 +140,7 @@ class Memory:
         if self._client is not None:
             await self._client.aclose()
 
-    async def _together(self, command: "_Command") -> Any:
+    async def _together(self, *command: bytes | str | int) -> Any:
         """One exchange with Redis for all that came while the last was under way: it costs the most."""
         if self._client is None:
             raise MemoryUnavailable
@@ -158,7 +156,7 @@ class Memory:
             try:
                 pipeline = client.pipeline(transaction=False)
                 for command, _ in together:
-                    await command(pipeline)
+                    pipeline.execute_command(*command)
                 answers = await pipeline.execute(raise_on_error=False)
             except redis.RedisError as error:
                 answers = [error] * len(together)
@@ -177,10 +175,6 @@ class Memory:
             return await getattr(self._client, command)(*arguments)
         except redis.RedisError as error:
             raise _unavailable(error) from error
-
-
-_Command = Callable[[Any], Awaitable[Any]]
-"""Adds one command to a pipeline."""
 
 
 class Names(NamedTuple):
