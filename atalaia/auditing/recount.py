@@ -21,7 +21,7 @@ from atalaia.auditing.promised import Promises
 from atalaia.auditing.published import Place, Published, Stream, order
 from atalaia.auditing.ripeness import Ripe
 from atalaia.auditing.settings_log import SettingsLog
-from atalaia.auditing.windows import Evidence, Unverifiable, verify
+from atalaia.auditing.windows import BY_NOW, Evidence, Unverifiable, verify
 from atalaia.monitors.clock import TOLERANCE_MS
 from atalaia.monitors.units import Models, Watched
 from atalaia.records import MonitorChange, Observation
@@ -158,6 +158,7 @@ class Recount:
             reason = f"its cut, {cut}, lies beyond the end of observations, {end}"
             self.checked.append(Checked(published.place, published, reason=reason))
         self._pending = []
+        self.checked = [self._without_what_a_replay_ended(one) for one in self.checked]
         self._fold()
         since_ms = self._rows_begin_ms if self._begins else None
         for promises in self._promises.values():
@@ -165,6 +166,12 @@ class Recount:
                 told_at = self._latest[place].result.cut.observations if place in self._latest else None
                 self._differ(place, Mismatch("cut", told_at, f"beyond {position}"))
         return self.checked
+
+    def _without_what_a_replay_ended(self, one: Checked) -> Checked:
+        """Of rows whose place a replay has taken since, no label is told any more."""
+        if len(self._laps[one.place.stream.model]) == 1:
+            return one
+        return replace(one, mismatches=tuple(m for m in one.mismatches if not m.path.endswith(BY_NOW)))
 
     def _fold(self) -> None:
         """What does not follow from the windows together; detections that should be told by now, too."""
@@ -175,7 +182,7 @@ class Recount:
             if stale and place in self._right and model in self._told_ms:
                 ripe = Ripe.at(self._told_ms[model], self._labels, told[1])
                 for one in self._detections[model].errors.differences(published, ripe):
-                    self._differ(place, one._replace(path=f"{one.path} by now"))
+                    self._differ(place, one._replace(path=f"{one.path}{BY_NOW}"))
         differing = self._folds.differing(
             self._latest,
             steady=self._is_steady,
@@ -318,8 +325,6 @@ class Recount:
     def _labels_told(self, published: Published) -> int | None:
         """The labels that must have been told by now, where no change of settings begins counts anew."""
         told = self._reached.get(published.place.monitor)
-        if len(self._laps[published.place.stream.model]) > 1:
-            return None  # of what a replay took the place of no label is told any more
         if told is None or self._models.changes(published.place.stream.model):
             return None
         return told[1] if told[0] >= published.result.cut.observations else None

@@ -22,6 +22,9 @@ from atalaia.monitors.units import Models, Watched
 from atalaia.records import MonitorChange
 from atalaia.windows.watermark import BoolArray
 
+BY_NOW = " by now"
+"""How the path of a mismatch ends where a result was right at its cut, and should have been told anew since."""
+
 
 class Unverifiable(Exception):
     """Why a window cannot be recomputed."""
@@ -178,9 +181,9 @@ def _later_labels(then: Labelled, now: Labelled) -> list[Mismatch]:
     """What labels that should have been told since say otherwise of the same rows."""
     known = int(then.known.sum()), int(now.known.sum())
     if known[0] != known[1]:
-        return [Mismatch("labelled by now", *known)]
+        return [Mismatch(f"labelled{BY_NOW}", *known)]
     if not np.array_equal(then.truth, now.truth, equal_nan=True):
-        return [Mismatch("corrected labels by now", 0, int((then.truth != now.truth).sum()))]
+        return [Mismatch(f"corrected labels{BY_NOW}", 0, int((then.truth != now.truth).sum()))]
     return []
 
 

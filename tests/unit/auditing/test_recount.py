@@ -318,6 +318,9 @@ def test_a_result_that_lacks_labels_told_long_since_is_named() -> None:
     assert [first[0].body["labelled"], first[-1].body["labelled"]] == [0, 1]
     stale = [one for one in results if one.place != first[0].place or one is first[0]]
     assert found(case.audit(stale)) == ["labelled by now"]
+    # Once a replay has begun, nothing of these rows is told any more.
+    case.log.append(seen(START + 26 * MINUTE, marks=[truth_log.replayed("begin", START)]))
+    assert not found(case.audit(stale, reached={"performance": (len(case.log), 3)}))
 
 
 def test_a_result_that_lacks_rows_told_long_since_is_named() -> None:
