@@ -23,7 +23,7 @@ from atalaia.records import MonitorChange
 from atalaia.windows.watermark import BoolArray
 
 BY_NOW = " by now"
-"""How the path of a mismatch ends where a result was right at its cut, and should have been told anew since."""
+"""How the path of a mismatch ends where a result was right at its cut, but should have been told anew."""
 
 
 class Unverifiable(Exception):
