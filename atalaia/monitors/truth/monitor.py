@@ -117,7 +117,7 @@ class TruthMonitor:
         joined = RowWrites()
         for name, model in sorted(self._watched.items()):
             label_ms = self._intake.time_ms(name, model.awaited)
-            labels = None if model.join is None else self._intake.labels(name)
+            labels = self._intake.labels(name) if model.takes_labels else None
             told = model.tell(labels, rows, cut=cut, label_ms=label_ms)
             joined = joined.merge(told.rows)
             publications += told.publications

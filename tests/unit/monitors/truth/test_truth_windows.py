@@ -308,3 +308,18 @@ def _milliseconds(time: str) -> int:
     seconds, fraction = time.rstrip("Z").split(":")[-1].split(".")
     minutes = int(time.split(":")[1])
     return START + (minutes - 14) * MINUTE + int(seconds) * SECOND + int(fraction)
+
+
+def test_labels_that_are_read_while_a_model_has_long_had_no_rows_wait_for_the_next() -> None:
+    worker = Worker(Bundles.of(manifest_of()))
+    worker.say([seen(START, Row("old", START))])
+    before, after = START + 30 * MINUTE, START + 31 * MINUTE
+    worker.say([seen(before)], [clock(before)])
+    worker.say([], [told("new", "yes", after)])
+    worker.restart()
+    worker.say([seen(after, Row("new", after, predicted=1, score=0.75))])
+    for time_ms in (after + 10 * MINUTE, after + 11 * MINUTE):
+        worker.say([seen(time_ms)], [clock(time_ms)])
+    latest = list(worker.performance().values())[-1]
+    assert (latest.n, latest.labelled, latest.metrics["accuracy"]) == (1, 1, 1.0)
+    assert worker.monitor.counts()["label_invalid"]["m",] == 0
