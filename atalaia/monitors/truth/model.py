@@ -94,11 +94,6 @@ class WatchedModel:
         return not (self._streams or self._retiring or held or self.clock.replaying)
 
     @property
-    def takes_labels(self) -> bool:
-        """Whether rows have come of late that labels may be of; else these wait until some do."""
-        return self.join is not None and bool(self.join.spaces)
-
-    @property
     def streams(self) -> list[Stream]:
         """Those about to be forgotten, then those there are, which have the last word."""
         return [*self._retiring, *self._streams.values()]

@@ -117,7 +117,8 @@ class TruthMonitor:
         joined = RowWrites()
         for name, model in sorted(self._watched.items()):
             label_ms = self._intake.time_ms(name, model.awaited)
-            labels = self._intake.labels(name) if model.takes_labels else None
+            # Where no rows have come of late, labels wait until some do.
+            labels = self._intake.labels(name) if model.join is not None and model.join.spaces else None
             told = model.tell(labels, rows, cut=cut, label_ms=label_ms)
             joined = joined.merge(told.rows)
             publications += told.publications
