@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from atalaia.auditing.comparison import Mismatch
 from atalaia.auditing.detections import Detector, Found, differences
+from atalaia.auditing.drift_windows import earlier_by_ms
 from atalaia.auditing.observed import Chunk, by_row, row_places
 from atalaia.auditing.published import Published, Stream
-from atalaia.monitors.configuration import DetectorSettings, DriftSettings, MonitorSettings, milliseconds
+from atalaia.monitors.configuration import DetectorSettings, DriftSettings, MonitorSettings
 from atalaia.monitors.drift.watching import APPLICABILITY, SCORE
 from atalaia.monitors.units import Watched
 from atalaia.windows import Window
@@ -247,9 +248,5 @@ def _fed(drift: DriftSettings, distances: _Distances | None) -> list[DetectorSet
 def unused_ms(drift: DriftSettings) -> int:
     """After so long without rows a stream is forgotten: nothing of it is compared with, or told, any more."""
     size_ms = 0 if drift.last_rows is not None else drift.window_ms
-    least_ms, kept_ms = max(size_ms, 1), drift.history * drift.pane_ms
-    earlier = [
-        ms for ms in map(milliseconds, drift.earlier) if least_ms <= ms <= kept_ms and ms % drift.pane_ms == 0
-    ]
-    before_ms = max([drift.among * size_ms, *earlier])
+    before_ms = max([drift.among * size_ms, *earlier_by_ms(drift)])
     return before_ms + 2 * size_ms + drift.lateness_ms + drift.pane_ms + _HOUR_MS

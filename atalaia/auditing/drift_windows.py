@@ -246,11 +246,16 @@ def _earlier(body: Mapping[str, Any], window: Window, given: DriftRows) -> Itera
 
 
 def _compared_with(window: Window, drift: DriftSettings) -> list[Window]:
-    """The earlier windows that one is compared with: whole panes before it, that do not overlap it."""
+    """The earlier windows that one is compared with."""
+    return [Window(window.start_ms - back, window.end_ms - back) for back in earlier_by_ms(drift)]
+
+
+def earlier_by_ms(drift: DriftSettings) -> list[int]:
+    """How long before a window those lie that it is compared with: whole panes, that do not overlap it."""
     least_ms = drift.pane_ms if drift.last_rows is not None else drift.window_ms
     backs = sorted({configuration.milliseconds(duration) for duration in drift.earlier})
     return [
-        Window(window.start_ms - back, window.end_ms - back)
+        back
         for back in backs
         if least_ms <= back <= drift.history * drift.pane_ms and back % drift.pane_ms == 0
     ]

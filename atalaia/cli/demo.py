@@ -8,13 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
 
+from atalaia.cli.interrupts import SIGNALS, interrupted_by
 from atalaia.demo.script import Act, Script
 from atalaia.demo.telling import Teller
 from atalaia.demo.tries import PAGES
@@ -111,7 +111,7 @@ def _run(folder: Path, tell: Teller, script: Script, *, keep: bool, as_json: boo
         passing = settings.kafka.topic_prefix != given.kafka.topic_prefix
         story = Story(settings, folder, script, tell=tell, clears_topics=passing)
         tell.console.print("[bold]Atalaia: models on Kafka, watched from the same stream.[/]")
-        with _interruptible(), story.machine() as machine:
+        with interrupted_by(_interrupt), story.machine() as machine:
             told = story.tell(machine)
             url = told.figures["gateway"] if keep else gateway_url(given.gateway)
             _goodbye(tell, [(line.shows, line.curl(url)) for line in told.tries], url, keep=keep)
@@ -135,21 +135,11 @@ def _goodbye(tell: Teller, lines: list[tuple[str, str]], url: str, *, keep: bool
     console.print(f"[dim]# everything the gateway takes, in a browser[/]\n{url}{PAGES}")
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
+def _interrupt() -> None:
     """The first SIGTERM is as Ctrl-C; after either, nothing disturbs the stopping."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -2,10 +2,7 @@
 
 import contextlib
 import math
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import msgspec
@@ -13,6 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from atalaia.cli.interrupts import interrupted_by
 from atalaia.durations import parse_duration
 from atalaia.errors import SettingsError
 from atalaia.inference.columns import parse_time
@@ -101,7 +99,7 @@ def _run(
             "or run `atalaia up`, which starts one and prints its address"
         )
     fences = RedisFences(settings.redis.url)
-    with contextlib.closing(fences), console.status("reading") as status, _interruptible():
+    with contextlib.closing(fences), console.status("reading") as status, interrupted_by(_interrupt):
         try:
             table = Table.open(path)
             bundle = read_deployed(settings.kafka, model)
@@ -118,21 +116,9 @@ def _run(
     return outcome
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM ends a replay as Ctrl-C does; both do so too where a shell began it in the background, whose
-    processes are born deaf to Ctrl-C.
-    """  # fmt: skip
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _interrupt() -> None:
+    """SIGTERM ends a replay as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _milliseconds(option: str, text: str) -> float:

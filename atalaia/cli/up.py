@@ -1,11 +1,9 @@
 """``atalaia up``: Kafka, Redis and the services on one machine, until told to stop."""
 
 import contextlib
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import orjson
@@ -14,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from atalaia.cli.interrupts import interrupted_by
 from atalaia.runtime.machine import Addresses, Machine
 from atalaia.runtime.services import KNOWN, present
 from atalaia.settings import Settings, load
@@ -94,17 +93,13 @@ def _stoppable() -> Iterator[Callable[[], None]]:
     armed = threading.Event()
     armed.set()
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
+    def interrupt() -> None:
         if armed.is_set():
             armed.clear()
             raise _StopRequested
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with interrupted_by(interrupt):
         yield armed.clear
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _announce(addresses: Addresses, state_dir: Path, console: Console, *, as_json: bool) -> None:
