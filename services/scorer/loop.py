@@ -5,15 +5,16 @@ from bisect import bisect_right
 from itertools import accumulate
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from atalaia.errors import LostByRetention, NoPrimary, StreamUnavailable, UnknownModel
 from atalaia.inference.responses import ABSTAINED, error_response
 from atalaia.settings import KafkaSettings, ScorerSettings
 from atalaia.stream.catalog import Catalog, View
-from atalaia.stream.clients import PARTITION_END, consumer, producer
+from atalaia.stream.clients import PARTITION_END, consumer
 from atalaia.stream.deadletters import Headers
+from atalaia.stream.dispatch import Dispatcher
 from atalaia.stream.headers import OUTCOME
 from atalaia.topics import REPLIES, REQUESTS
 from services.scorer import metrics
@@ -75,7 +76,7 @@ class Loop:
                 "enable.partition.eof": True,
             },
         )
-        self._replies: Producer = producer(kafka, **{"linger.ms": 0, "message.timeout.ms": 10_000})
+        self._replies = Dispatcher(kafka, **{"message.timeout.ms": 10_000})
         self._committer = Committer(kafka, replica=settings.replica, on_commit=_count_commit)
         self._collector: Collector | None = None
         self._section = Section({}, time.monotonic())
@@ -236,7 +237,8 @@ class Loop:
         for index, asked in scored.asked.items():
             if asked.reply is not None and not scored.expired[index]:
                 outcome = ABSTAINED if scored.refused(index) else None
-                self._reply(asked.reply, scored.messages[index].key(), scored.responses[index], outcome)
+                key, value = scored.messages[index].key(), scored.responses[index]
+                self._reply(asked.reply, key, value, outcome)
 
     def _reply(self, partition: int, key: bytes | None, value: bytes, outcome: str | None) -> None:
         if partition >= REPLIES.partitions:
@@ -244,8 +246,12 @@ class Loop:
         headers: Headers = [] if outcome is None else [(OUTCOME, outcome.encode())]
         while True:
             try:
-                self._replies.produce(
-                    self._replies_topic, key=key, value=value, partition=partition, headers=headers
+                self._replies.send(
+                    self._replies_topic,
+                    key=key,
+                    value=value,
+                    partition=partition,
+                    headers=headers,
                 )
             except BufferError:
                 self._replies.poll(0.05)

@@ -2,19 +2,21 @@
 
 import asyncio
 import contextlib
+import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from atalaia.errors import DeadlineExceeded, Refusal, TooLarge, TooManyRequests, Unavailable
 from atalaia.settings import GatewaySettings, KafkaSettings
-from atalaia.stream.clients import producer
 from atalaia.stream.deadletters import Headers
+from atalaia.stream.dispatch import Dispatcher
 from atalaia.stream.headers import DEADLINE, MODEL, REPLY, RESULT, VERSION
+from atalaia.stream.partitioner import StickyPartition
 from atalaia.telemetry import metrics
 from atalaia.telemetry.logs import KAFKA_LOGGER
 from atalaia.topics import REPLIES, REQUESTS
@@ -76,6 +78,8 @@ class Exchange:
         self._max_in_flight = gateway.max_in_flight
         self._requests = kafka.topic_prefix + REQUESTS.name
         self._replies = kafka.topic_prefix + REPLIES.name
+        # Not where all gateways begin: they would follow each other from scorer to scorer.
+        self._sticky = StickyPartition(REQUESTS.partitions, first=random.randrange(REQUESTS.partitions))  # noqa: S311
         self._in_flight: dict[bytes, _Waiting] = {}
         self._ping = _PING + uuid.uuid4().hex.encode()
         self._reader = ReplyReader(kafka, on_address=self._on_address, on_replies=self._on_replies)
@@ -209,7 +213,13 @@ class Exchange:
         if version is not None:
             headers.append((VERSION, version.encode()))
         try:
-            self._producer.produce(self._requests, value=value, key=key, headers=headers)
+            self._producer.send(
+                self._requests,
+                key=key,
+                value=value,
+                partition=self._sticky.take(len(value)),
+                headers=headers,
+            )
         except BufferError as error:
             raise TooManyRequests("the queue to Kafka is full; send the request again") from error
         except KafkaException as error:
@@ -319,15 +329,16 @@ class Exchange:
         self._pinged_at = time.monotonic()
         assert self._address is not None  # noqa: S101 - a ping has somewhere to go
         try:
-            self._producer.produce(self._replies, key=self._ping, value=None, partition=int(self._address))
+            self._producer.send(
+                self._replies, key=self._ping, value=None, partition=int(self._address), headers=[]
+            )
         except (BufferError, KafkaException) as error:
             _log.debug("ping not sent", reason=str(error))
 
-    def _new_producer(self) -> Producer:
-        return producer(
+    def _new_producer(self) -> Dispatcher:
+        return Dispatcher(
             self._kafka,
             **{
-                "linger.ms": 0,
                 # What comes while a batch is under way makes up the next: alone, a request waits for nobody;
                 # many leave together.
                 "max.in.flight.requests.per.connection": 1,
