@@ -24,7 +24,7 @@ CONNECTIONS = 64
 REPEATS = 3
 SECONDS = 6.0
 WARM_UP_SECONDS = 1.0
-BODIES = 50_000
+BODIES = 120_000
 """More than are sent in a turn, so that no key comes twice."""
 
 _PLAIN, _KEYED, _ASYNCHRONOUS, _DECLARED = "plain", "keyed", "asynchronous", "declared_noop"
