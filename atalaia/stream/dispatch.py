@@ -14,6 +14,12 @@ GATHERED_MS = 1.0
 WORTHWHILE = 4
 """So many messages have to come in that time; with fewer, waiting costs more than it saves."""
 
+FULL = 32
+"""A batch of so many waits for no more."""
+
+STICKY_BYTES = 16_384
+"""After so many the next partition's turn comes."""
+
 _WINDOW_SECONDS = 0.01
 
 
@@ -42,6 +48,42 @@ class Pace:
         return max(self._before, self._count) > WORTHWHILE * _WINDOW_SECONDS * 1000 / GATHERED_MS
 
 
+class StickyPartition:
+    """The partition of messages that may lie on any: the same for many in a row, so that they leave together.
+
+    Spread by their keys, messages that come at the same time would leave in as many batches as there are
+    partitions. The partition changes with a batch and never within one: it would become two, and neither of
+    them full. Pure. Source: KIP-794, Strictly Uniform Sticky Partitioner.
+
+    Parameters
+    ----------
+    partitions : how many there are
+    first : where to begin
+
+    >>> sticky = StickyPartition(3)
+    >>> [sticky.take(6_000, now) for now in (0.0, 0.0004, 0.0008, 0.0009, 0.002, 0.1, 0.2, 0.3)]
+    [0, 0, 0, 0, 1, 1, 1, 2]
+    """
+
+    def __init__(self, partitions: int, *, first: int = 0) -> None:
+        self._partitions = partitions
+        self._partition = first
+        self._sticky_bytes = 0
+        self._batch_messages = 0
+        self._batch_began = 0.0
+
+    def take(self, size: int, now: float) -> int:
+        """The partition of a message of ``size`` bytes, at a time of any clock that goes on, in seconds."""
+        if self._batch_messages >= FULL or now - self._batch_began > GATHERED_MS / 1000:
+            self._batch_messages, self._batch_began = 0, now
+            if self._sticky_bytes >= STICKY_BYTES:
+                self._sticky_bytes = 0
+                self._partition = (self._partition + 1) % self._partitions
+        self._batch_messages += 1
+        self._sticky_bytes += size
+        return self._partition
+
+
 class Dispatcher:
     """A producer of messages that somebody waits for.
 
@@ -52,13 +94,21 @@ class Dispatcher:
 
     Parameters
     ----------
-    overrides : settings of both
+    overrides : settings of both, but for how they gather
     """
 
     def __init__(self, kafka: KafkaSettings, **overrides: object) -> None:
         config: Config = overrides
-        self._prompt: Producer = producer(kafka, **{"linger.ms": 0, **config})
-        self._gathering: Producer = producer(kafka, **{"linger.ms": GATHERED_MS, **config})
+        self._prompt: Producer = producer(kafka, **{**config, "linger.ms": 0})
+        self._gathering: Producer = producer(
+            kafka,
+            **{
+                **config,
+                "linger.ms": GATHERED_MS,
+                "batch.num.messages": FULL,
+                "max.in.flight.requests.per.connection": 5,
+            },
+        )
         self._pace = Pace()
 
     def __len__(self) -> int:

@@ -1,8 +1,7 @@
-"""Where messages lie: at the partition of their key, or, where any will do, at that of their neighbours."""
+"""The partition a key leads to, as Java clients, aiokafka and our librdkafka setting compute it."""
 
 _M = 0x5BD1E995
 _MASK = 0xFFFFFFFF
-STICKY_BYTES = 16_384
 
 
 def murmur2(data: bytes) -> int:
@@ -32,35 +31,3 @@ def partition_of(key: str, partitions: int) -> int:
     True
     """
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
-
-
-class StickyPartition:
-    """The partition of messages that may lie on any: the same for many in a row, so that they leave together.
-
-    A batch is of one partition. Spread by their keys, messages that come at the same time would leave in as
-    many batches as there are partitions. Source: KIP-794, Strictly Uniform Sticky Partitioner.
-
-    Parameters
-    ----------
-    partitions : how many there are
-    first : where to begin
-    batch_bytes : after how many the next partition's turn comes
-
-    >>> sticky = StickyPartition(3, batch_bytes=100)
-    >>> [sticky.take(40) for _ in range(8)]
-    [0, 0, 0, 1, 1, 1, 2, 2]
-    """
-
-    def __init__(self, partitions: int, *, first: int = 0, batch_bytes: int = STICKY_BYTES) -> None:
-        self._partitions = partitions
-        self._partition = first
-        self._batch_bytes = batch_bytes
-        self._taken_bytes = 0
-
-    def take(self, size: int) -> int:
-        """The partition of the next message, of ``size`` bytes."""
-        if self._taken_bytes >= self._batch_bytes:
-            self._taken_bytes = 0
-            self._partition = (self._partition + 1) % self._partitions
-        self._taken_bytes += size
-        return self._partition
