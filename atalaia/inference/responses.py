@@ -44,12 +44,12 @@ class ResponseWriter:
         name, version = (_quote(text).decode() for text in (manifest.name, manifest.version))
         self._head = f'{{"model_name":{name},"model_version":{version},"id":'.replace("%", "%%")
         self._single = self._template(1)
+        longest_label = max((len(text) for text in self._classes), default=0) + 1
+        self._row_bytes = longest_label + BYTES_PER_NUMBER * (3 + len(self._classes))
 
     def derived_bytes(self, rows: int) -> int:
         """Upper bound of the size of a response of ``rows`` rows, without the request's id."""
-        label = max((len(text) for text in self._classes), default=0) + 1
-        numbers = 3 + len(self._classes)
-        return 1_000 + rows * (label + BYTES_PER_NUMBER * numbers)
+        return 1_000 + rows * self._row_bytes
 
     def single_rows(self, ids: Sequence[str], predictions: Predictions) -> list[bytes]:
         """One response for each row, the ``i``-th row being the only one of the request ``ids[i]``."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from atalaia.bundles.manifest import ContextColumn, Feature, Manifest
 from atalaia.errors import FieldProblem, InvalidInput
 from atalaia.inference.columns import (
+    all_finite,
     cast_to_served,
     expectation,
     parse_time,
@@ -55,11 +56,14 @@ class Signature:
         """Whether a request may be one tensor and nothing else."""
         return self.all_numeric and not self._context_required
 
-    def rows_of_matrix(self, matrix: FloatArray) -> Rows | None:
-        """Rows ``(n, d)`` of plain numbers, cast to what is served; None where some value does not fit."""
-        served = self._cast(matrix)
+    def rows_of_matrix(self, matrix: FloatArray, *, exact: bool = False) -> Rows | None:
+        """Rows ``(n, d)`` of plain numbers, cast to what is served; None where some value does not fit.
+
+        ``exact`` where all are of the served datatype already.
+        """
+        served = matrix + 0.0 if exact else self._cast(matrix)
         if self._one_datatype in ("FP32", "FP64", "FP16"):
-            fits = bool(np.isfinite(served).all())
+            fits = all_finite(served)
         else:
             fits = bool(np.isfinite(matrix).all()) and not self._unfit(matrix)
         return Rows(numeric=served, context=self._read_all_context({}, len(matrix), [])) if fits else None

@@ -71,8 +71,10 @@ class View(Generic[Loaded]):
 
     def primary(self, model: str | None) -> Loaded:
         """The version of ``model`` that answers new requests."""
-        name, primary = self.name_of(model), self.plan(model).primary
-        assert primary is not None  # noqa: S101 - else the plan was refused
+        name = self.name_of(model)
+        primary = self._plans[name].primary
+        if primary is None:
+            raise self.no_primary(name)
         return self.loaded[name, primary.version]
 
     @cached_property

@@ -16,6 +16,7 @@ PREFIX_BYTES = 5
 
 _TIMEOUT = re.compile(rb"(\d{1,8})([HMSmun])")
 _SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+_PREFER = b"prefer"
 _TYPE = (b"content-type", b"application/grpc")
 _OK = b"\x88"
 """``:status: 200``, which has a number of its own."""
@@ -34,7 +35,10 @@ class BadCall(Exception):
 
 
 class Head(NamedTuple):
-    """The headers of a call; ``metadata`` all that are the caller's own."""
+    """The headers of a call; ``metadata`` mean what they mean as headers over HTTP.
+
+    Not among them is ``prefer``: a call waits.
+    """
 
     path: bytes
     metadata: Headers
@@ -59,7 +63,7 @@ def read_head(headers: Headers) -> Head:
         if match is None:
             raise BadCall(refused(Status.INTERNAL, f"grpc-timeout {timeout[:40]!r} is no time"))
         seconds = int(match[1]) * _SECONDS[match[2]]
-    metadata = tuple(entry for entry in headers if not entry[0].startswith(b":"))
+    metadata = tuple(entry for entry in headers if not entry[0].startswith(b":") and entry[0] != _PREFER)
     return Head(given.get(b":path", b""), metadata, seconds)
 
 

@@ -54,13 +54,13 @@ def create_app(gateway: Gateway) -> FastAPI:
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-        call = Call(_UNMATCHED, request)
+        call = Call(_UNMATCHED, request.scope["headers"])
         response = refuse(_as_refusal(error, request), request, call, headers=dict(error.headers or {}))
         call.close(gateway, response.status_code, len(response.body))
         return response
 
     async def on_failure(request: Request, error: Exception) -> Response:
-        call = Call(_UNMATCHED, request)
+        call = Call(_UNMATCHED, request.scope["headers"])
         _log.error("request failed outside of its route", reason=repr(error), request_id=call.request_id)
         response = refuse(Internal("something went wrong here; the log says what"), request, call)
         call.close(gateway, response.status_code, len(response.body))

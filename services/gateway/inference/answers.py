@@ -1,7 +1,6 @@
 """From the reply of a scorer to what the caller gets. Pure."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -11,8 +10,7 @@ from services.gateway.problems import Reported
 _BY_ROW = ("label", "value", "score", "applicability", "abstained")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A reply, read: the data of its outputs by name, row-major."""
 
     id: str

@@ -6,6 +6,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -14,12 +15,12 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from atalaia.errors import DeadlineExceeded, Refusal, TooLarge, TooManyRequests, Unavailable
 from atalaia.settings import GatewaySettings, KafkaSettings
 from atalaia.stream.deadletters import Headers
-from atalaia.stream.dispatch import Dispatcher
+from atalaia.stream.dispatch import Dispatcher, StickyPartition
 from atalaia.stream.headers import DEADLINE, MODEL, REPLY, RESULT, VERSION
-from atalaia.stream.partitioner import StickyPartition
 from atalaia.telemetry import metrics
 from atalaia.telemetry.logs import KAFKA_LOGGER
 from atalaia.topics import REPLIES, REQUESTS
+from services.gateway.inference.callers import Caller, Callers, Outcome, Tell
 from services.gateway.inference.replies import Reply, ReplyReader
 
 _log = structlog.get_logger()
@@ -33,36 +34,15 @@ SILENCE_SECONDS = 3.0
 """Without a ping coming back for this long, Kafka counts as away."""
 
 _PING = b"ping-"
-
-
-class _Waiting:
-    """A caller; ``acknowledged`` once Kafka has its request, which ``accepted`` tells who waits for it."""
-
-    __slots__ = ("accepted", "acknowledged", "reply")
-
-    def __init__(self, reply: asyncio.Future[Reply], accepted: asyncio.Future[None] | None = None) -> None:
-        self.reply = reply
-        self.accepted = accepted
-        self.acknowledged = False
-
-    def acknowledge(self) -> None:
-        """Kafka has the request."""
-        self.acknowledged = True
-        if self.accepted is not None and not self.accepted.done():
-            self.accepted.set_result(None)
-
-    def refuse(self, refusal: Refusal) -> None:
-        """Nothing more comes."""
-        waited_for = self.reply if self.accepted is None or self.acknowledged else self.accepted
-        if not waited_for.done():
-            waited_for.set_exception(refusal)
+_SERVED_TOGETHER = 32
+"""Delivery reports are looked for once in so many requests, and with the pulse."""
 
 
 class Exchange:
     """Publishes requests and hands each caller the reply to its own.
 
     Everything but the reader of replies runs on the event loop: delivery reports are served by a pulse and
-    after each request, so a reply costs one switch of threads and an acknowledgement none.
+    between requests, so a reply costs one switch of threads and an acknowledgement none.
 
     Kafka is known to be there by a ping a second that this process publishes to its own partition of
     `replies` and reads back. Without one for three seconds new requests are refused at once.
@@ -80,7 +60,7 @@ class Exchange:
         self._replies = kafka.topic_prefix + REPLIES.name
         # Not where all gateways begin: they would follow each other from scorer to scorer.
         self._sticky = StickyPartition(REQUESTS.partitions, first=random.randrange(REQUESTS.partitions))  # noqa: S311
-        self._in_flight: dict[bytes, _Waiting] = {}
+        self._callers = Callers()
         self._ping = _PING + uuid.uuid4().hex.encode()
         self._reader = ReplyReader(kafka, on_address=self._on_address, on_replies=self._on_replies)
         self._address: bytes | None = None
@@ -89,7 +69,7 @@ class Exchange:
         self._was_up = False
         self._broken: str | None = None
         self._pulse: asyncio.TimerHandle | None = None
-        self._unacknowledged = 0
+        self._unacknowledged = self._unserved = 0
         self._chase: asyncio.TimerHandle | None = None
 
     @property
@@ -100,7 +80,7 @@ class Exchange:
     @property
     def in_flight(self) -> int:
         """Callers waiting."""
-        return len(self._in_flight)
+        return len(self._callers)
 
     def start(self) -> None:
         """Begin, on the running event loop; Kafka may be away."""
@@ -126,10 +106,49 @@ class Exchange:
         """
         if not self.up:
             raise Unavailable("Kafka does not answer; the request was not accepted, send it again")
-        if len(self._in_flight) >= self._max_in_flight:
+        if len(self._callers) >= self._max_in_flight:
             raise TooManyRequests(
                 f"{self._max_in_flight} requests are in flight, as many as are allowed; send it again"
             )
+
+    def post(
+        self,
+        key: bytes,
+        value: bytes,
+        tell: Tell,
+        *,
+        model: str,
+        version: str | None,
+        deadline_seconds: float | None = None,
+        kept: bool = False,
+    ) -> None:
+        """Publish a request; ``tell`` takes its reply, or why there is none, on the event loop and once.
+
+        ``deadline_seconds`` is how long it is waited for, where that is less than the exchange would;
+        ``kept`` also has the answer kept on `results`.
+
+        Raises
+        ------
+        Unavailable, TooManyRequests, TooLarge
+            where the request was not accepted; nobody is told anything then. `Unavailable` and `TooLarge` may
+            also be told, and `DeadlineExceeded` where the request was accepted and no reply came in time.
+        """
+        self.admit()
+        seconds = self._deadline_seconds
+        if deadline_seconds is not None:
+            seconds = min(seconds, deadline_seconds)
+        deadline_ms = int((time.time() + seconds) * 1000)
+        headers: Headers = [
+            (MODEL, model.encode()),
+            (REPLY, self._address),
+            (DEADLINE, str(deadline_ms).encode()),
+        ]
+        if kept:
+            headers.append((RESULT, b"1"))
+        caller = Caller(tell, seconds=seconds, until=time.monotonic() + seconds)
+        self._publish(key, value, headers, version, caller)
+        if seconds < self._deadline_seconds:
+            caller.timer = self._loop.call_later(seconds, self._expire, key)
 
     async def ask(
         self,
@@ -141,38 +160,22 @@ class Exchange:
         deadline_seconds: float | None = None,
         kept: bool = False,
     ) -> Reply:
-        """Publish a request and wait for its reply; ``kept`` also has its answer kept on `results`.
-
-        ``deadline_seconds`` is how long, where that is less than the exchange would.
+        """`post` a request and wait for its reply.
 
         Raises
         ------
-        Unavailable, TooManyRequests, TooLarge
-            where the request was not accepted.
-        DeadlineExceeded
-            where it was, and no reply came in time.
+        Unavailable, TooManyRequests, TooLarge, DeadlineExceeded
+            as `post` raises and tells.
         """
-        self.admit()
-        seconds = self._deadline_seconds
-        if deadline_seconds is not None:
-            seconds = min(seconds, deadline_seconds)
-        waiting = _Waiting(self._loop.create_future())
-        self._in_flight[key] = waiting
-        timer = self._loop.call_later(seconds, self._expire, waiting, seconds)
+        reply: asyncio.Future[Reply] = self._loop.create_future()
+        tell = partial(_settle, reply)
+        self.post(
+            key, value, tell, model=model, version=version, deadline_seconds=deadline_seconds, kept=kept
+        )
         try:
-            deadline_ms = int((time.time() + seconds) * 1000)
-            headers: Headers = [
-                (MODEL, model.encode()),
-                (REPLY, self._address),
-                (DEADLINE, str(deadline_ms).encode()),
-            ]
-            if kept:
-                headers.append((RESULT, b"1"))
-            self._publish(key, value, headers, version)
-            return await waiting.reply
+            return await reply
         finally:
-            timer.cancel()
-            del self._in_flight[key]
+            self._callers.remove(key)
 
     async def ask_later(
         self, key: bytes, value: bytes, *, model: str, version: str | None, wait_seconds: float
@@ -187,43 +190,55 @@ class Exchange:
             where the request was not accepted.
         """
         self.admit()
-        waiting = _Waiting(self._loop.create_future(), self._loop.create_future())
-        assert waiting.accepted is not None  # noqa: S101 - just given
-        self._in_flight[key] = waiting
-        timer = self._loop.call_later(self._deadline_seconds, self._expire, waiting, self._deadline_seconds)
+        reply: asyncio.Future[Reply] = self._loop.create_future()
+        accepted: asyncio.Future[None] = self._loop.create_future()
+        seconds = self._deadline_seconds
+        until = time.monotonic() + seconds
+        caller = Caller(partial(_settle, reply), seconds=seconds, until=until, accepted=accepted)
+        headers: Headers = [(MODEL, model.encode()), (RESULT, b"1")]
+        if wait_seconds:
+            headers.append((REPLY, self._address))
+        self._publish(key, value, headers, version, caller)
         try:
-            headers: Headers = [(MODEL, model.encode()), (RESULT, b"1")]
-            if wait_seconds:
-                headers.append((REPLY, self._address))
-            self._publish(key, value, headers, version)
-            await self._acknowledged(waiting.accepted)
+            await self._acknowledged(accepted)
             if not wait_seconds:
                 return None
-            timer.cancel()
+            caller.until = None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_seconds):
-                    return await waiting.reply
+                    return await reply
             return None
         finally:
-            timer.cancel()
-            waiting.reply.cancel()
-            del self._in_flight[key]
+            reply.cancel()
+            self._callers.remove(key)
 
-    def _publish(self, key: bytes, value: bytes, headers: Headers, version: str | None) -> None:
+    def _publish(
+        self, key: bytes, value: bytes, headers: Headers, version: str | None, caller: Caller
+    ) -> None:
         if version is not None:
             headers.append((VERSION, version.encode()))
+        self._callers.add(key, caller)  # before Kafka can have it, and say so
         try:
             self._producer.send(
                 self._requests,
                 key=key,
                 value=value,
-                partition=self._sticky.take(len(value)),
+                partition=self._sticky.take(len(value), time.monotonic()),
                 headers=headers,
             )
         except BufferError as error:
+            self._callers.remove(key)
             raise TooManyRequests("the queue to Kafka is full; send the request again") from error
         except KafkaException as error:
+            self._callers.remove(key)
             raise _not_accepted(error.args[0]) from error
+        self._unserved += 1
+        if self._unserved >= _SERVED_TOGETHER:
+            self._serve()
+
+    def _serve(self) -> None:
+        """Hear what became of what was published."""
+        self._unserved = 0
         self._producer.poll(0)
 
     async def _acknowledged(self, accepted: asyncio.Future[None]) -> None:
@@ -237,36 +252,38 @@ class Exchange:
             self._unacknowledged -= 1
 
     def _look(self) -> None:
-        self._producer.poll(0)
+        self._serve()
         self._chase = self._loop.call_later(CHASE_SECONDS, self._look) if self._unacknowledged else None
 
-    def _expire(self, waiting: _Waiting, waited_seconds: float) -> None:
-        self._producer.poll(0)
-        if waiting.reply.done():
+    def _expire(self, key: bytes) -> None:
+        """Tell a caller, unless the reply was quicker, that there is none."""
+        self._serve()
+        caller = self._callers.remove(key)
+        if caller is None:
             return
-        waited = f"within {waited_seconds:g} s"
-        if waiting.acknowledged:
-            waiting.refuse(DeadlineExceeded(f"the request was accepted, but no reply came {waited}"))
-        elif waited_seconds < self._deadline_seconds:
-            waiting.refuse(
+        waited = f"within {caller.seconds:g} s"
+        if caller.acknowledged:
+            caller.refuse(DeadlineExceeded(f"the request was accepted, but no reply came {waited}"))
+        elif caller.seconds < self._deadline_seconds:
+            caller.refuse(
                 DeadlineExceeded(f"Kafka did not acknowledge the request {waited}; it may still be accepted")
             )
         else:
-            waiting.refuse(
-                Unavailable(f"Kafka did not acknowledge the request {waited}; it was not accepted")
-            )
+            caller.refuse(Unavailable(f"Kafka did not acknowledge the request {waited}; it was not accepted"))
 
     # -- from Kafka --------------------------------------------------------------------------------------
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         key = message.key()
-        waiting = self._in_flight.get(key) if isinstance(key, bytes) else None
-        if waiting is None:
-            return
-        if error is None:
-            waiting.acknowledge()
+        assert isinstance(key, bytes)  # noqa: S101 - nothing is published without one
+        if error is not None:
+            caller = self._callers.remove(key)
+            if caller is not None:
+                caller.refuse(_not_accepted(error))
         else:
-            waiting.refuse(_not_accepted(error))
+            caller = self._callers.find(key)
+            if caller is not None:
+                caller.acknowledge()
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
@@ -292,11 +309,10 @@ class Exchange:
     def _deliver(self, replies: Sequence[Reply]) -> None:
         heard = False
         for reply in replies:
-            waiting = self._in_flight.get(reply.key)
-            if waiting is not None:
+            caller = self._callers.remove(reply.key)
+            if caller is not None:
                 heard = True
-                if not waiting.reply.done():
-                    waiting.reply.set_result(reply)
+                caller.answer(reply)
             elif reply.key == self._ping:
                 heard = True
             elif not reply.key.startswith(_PING):
@@ -308,7 +324,9 @@ class Exchange:
 
     def _beat(self) -> None:
         self._pulse = self._loop.call_later(PULSE_SECONDS, self._beat)
-        self._producer.poll(0)
+        self._serve()
+        for key in self._callers.overdue(time.monotonic()):
+            self._expire(key)
         if self._broken is not None:
             _log.error("producer is broken, taking another", reason=self._broken)
             self._broken = None
@@ -322,7 +340,7 @@ class Exchange:
             else:
                 _log.warning("Kafka does not answer; requests are refused until it does")
         metrics.GATEWAY_KAFKA_UP.set(self._was_up)
-        metrics.GATEWAY_IN_FLIGHT.set(len(self._in_flight))
+        metrics.GATEWAY_IN_FLIGHT.set(len(self._callers))
         metrics.GATEWAY_QUEUE.set(len(self._producer))
 
     def _send_ping(self) -> None:
@@ -349,6 +367,15 @@ class Exchange:
                 "logger": KAFKA_LOGGER,
             },
         )
+
+
+def _settle(reply: asyncio.Future[Reply], outcome: Outcome) -> None:
+    if reply.done():
+        return
+    if isinstance(outcome, Refusal):
+        reply.set_exception(outcome)
+    else:
+        reply.set_result(outcome)
 
 
 def _not_accepted(error: KafkaError) -> Unavailable | TooLarge:

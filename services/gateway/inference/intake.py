@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,14 +28,14 @@ from services.gateway.inference.served import Served, resolve
 INSTANCES = "instances"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request that is fit to be published.
 
-    ``version`` is the one asked for by name, None where the primary answers; ``outputs`` the tensors asked
-    for, None for all; ``id`` the client's own.
+    ``view`` is what was deployed when it was read, ``version`` the one asked for by name, None where the
+    primary answers; ``outputs`` the tensors asked for, None for all; ``id`` the client's own.
     """
 
+    view: View[Served]
     served: Served
     version: str | None
     rows: Rows
@@ -161,7 +161,8 @@ class Intake:
             return None
         if matrix.size != n * width or (matrix.ndim == 2 and matrix.shape != (n, width)):
             return None
-        rows = served.signature.rows_of_matrix(matrix.reshape(n, width))
+        exact = served.narrow and isinstance(data, np.ndarray) and data.dtype == np.float32
+        rows = served.signature.rows_of_matrix(matrix.reshape(n, width), exact=exact)
         if rows is not None and parameters is not None:
             problems: list[FieldProblem] = []
             parameter_event_times(parameters, n, problems)
@@ -195,7 +196,7 @@ class Intake:
                 "send fewer rows a request"
             )
         served.bounds.check(len(rows), len(body))
-        return Asked(served, version, rows, body, request_id, outputs, instances)
+        return Asked(self.view, served, version, rows, body, request_id, outputs, instances)
 
     def _limit_rows(self, rows: int) -> None:
         if rows > self.max_rows:

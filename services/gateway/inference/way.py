@@ -35,29 +35,48 @@ async def infer(
     gateway.exchange.admit()
     body = await read_body(request, max_bytes=gateway.settings.max_body_bytes, tensors=tensors)
     named = request.path_params
-    return await infer_body(
-        gateway,
-        call,
-        read,
-        body,
-        model=named.get("model"),
-        version=named.get("version"),
-        path=request.scope["path"],
-    )
+    asked = begin(gateway, call, read, body, model=named.get("model"), version=named.get("version"))
+    reply = await ask(gateway, call, asked, body, path=request.scope["path"])
+    return asked, reply.value or b"", conclude(gateway, call, asked, reply)
 
 
-async def infer_body(
+def begin(
+    gateway: Gateway, call: Call, read: Reader, body: bytes, *, model: str | None, version: str | None
+) -> Asked:
+    """What a body that was read asks for, fit to be published.
+
+    Raises
+    ------
+    Refusal
+        any of them.
+    """
+    gateway.exchange.admit()
+    call.check_client_id()
+    call.request_bytes = len(body)
+    intake = Intake(gateway.view(), model, version, call.client_id, gateway.settings.max_rows)
+    try:
+        asked = read(intake, body)
+    finally:
+        if intake.served is not None:
+            call.model, call.version = intake.served.name, intake.served.version
+    call.rows = len(asked.rows)
+    if asked.id is not None:
+        call.request_id = asked.id
+    if gateway.settings.log_inputs:
+        call.inputs = _columns(asked.served, asked)
+    return asked
+
+
+async def ask(
     gateway: Gateway,
     call: Call,
-    read: Reader,
+    asked: Asked,
     body: bytes,
     *,
-    model: str | None,
-    version: str | None,
     path: str,
     deadline_seconds: float | None = None,
-) -> tuple[Asked, bytes, Answer]:
-    """`infer` of a body that was read; ``path`` is what an Idempotency-Key is for.
+) -> Reply:
+    """The reply to what is asked; ``body`` and ``path`` are what an Idempotency-Key is for.
 
     ``deadline_seconds`` is how long the caller waits, where it said so. Answers that are kept are waited for
     all the same, since whoever asks again wants to find them.
@@ -67,33 +86,6 @@ async def infer_body(
     Refusal
         any of them.
     """
-    gateway.exchange.admit()
-    view = gateway.view()
-    call.check_client_id()
-    call.request_bytes = len(body)
-    intake = Intake(view, model, version, call.client_id, gateway.settings.max_rows)
-    try:
-        asked = read(intake, body)
-    finally:
-        if intake.served is not None:
-            call.model, call.version = intake.served.name, intake.served.version
-    _note(gateway, call, asked)
-    reply = await _ask(gateway, call, asked, body, path=path, deadline_seconds=deadline_seconds)
-    if reply.value is None:
-        raise Unavailable("the reply was empty; send the request again")
-    answer = read_answer(reply.value)
-    call.take(answer)
-    if gateway.settings.log_predictions:
-        call.predictions = answer.outputs
-    if reply.outcome == _ABSTAINED:
-        served = view.loaded.get((answer.model, answer.version), asked.served)
-        raise served.refuse_row(asked.rows.numeric[0], answer.outputs["applicability"][0])
-    return asked, reply.value, answer
-
-
-async def _ask(
-    gateway: Gateway, call: Call, asked: Asked, body: bytes, *, path: str, deadline_seconds: float | None
-) -> Reply:
     wanted = read_preferences(call.prefer, call.idempotency_key)
     if not wanted.asynchronous and wanted.key is None:
         return await gateway.exchange.ask(
@@ -115,12 +107,24 @@ async def _ask(
     )
 
 
-def _note(gateway: Gateway, call: Call, asked: Asked) -> None:
-    call.rows = len(asked.rows)
-    if asked.id is not None:
-        call.request_id = asked.id
-    if gateway.settings.log_inputs:
-        call.inputs = _columns(asked.served, asked)
+def conclude(gateway: Gateway, call: Call, asked: Asked, reply: Reply) -> Answer:
+    """What a reply says.
+
+    Raises
+    ------
+    Refusal
+        where it is one, or the only row is out of the model's domain.
+    """
+    if reply.value is None:
+        raise Unavailable("the reply was empty; send the request again")
+    answer = read_answer(reply.value)
+    call.take(answer)
+    if gateway.settings.log_predictions:
+        call.predictions = answer.outputs
+    if reply.outcome == _ABSTAINED:
+        served = asked.view.loaded.get((answer.model, answer.version), asked.served)
+        raise served.refuse_row(asked.rows.numeric[0], answer.outputs["applicability"][0])
+    return answer
 
 
 def _columns(served: Served, asked: Asked) -> dict[str, list[Any]]:

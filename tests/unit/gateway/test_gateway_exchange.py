@@ -1,7 +1,6 @@
 """What the gateway hands out while Kafka is nowhere: health, bounds, ids."""
 
 import pytest
-from starlette.requests import Request
 
 from atalaia.errors import InvalidInput, Unavailable
 from atalaia.settings import GatewaySettings, KafkaSettings
@@ -11,7 +10,7 @@ from services.gateway.inference.exchange import Exchange
 
 def call(request_id: bytes | None) -> Call:
     headers = [] if request_id is None else [(b"x-request-id", request_id)]
-    return Call("/predict", Request({"type": "http", "headers": headers}))
+    return Call("/predict", headers)
 
 
 def test_an_exchange_that_never_heard_itself_is_not_up_and_admits_nobody() -> None:

@@ -1,8 +1,9 @@
-"""Connections of HTTP/2 on sockets: each whole request becomes a task, and its answer goes back."""
+"""Connections of HTTP/2 on sockets: each whole request is handed over, and its answer goes back."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, cast
 
 import structlog
 
@@ -20,8 +21,11 @@ class Answer(NamedTuple):
     trailers: bytes = b""
 
 
-Answering = Callable[[Request], Coroutine[Any, Any, Answer]]
-"""Answers one request, and raises nothing."""
+Respond = Callable[[Answer], None]
+"""Takes the answer to one request."""
+
+Answering = Callable[[Request, Respond], None]
+"""Answers one request, now or later, and raises nothing."""
 
 
 class Listener:
@@ -83,7 +87,6 @@ class _Wire(asyncio.Protocol):
         self._wires = wires
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._flushing = self._leaving = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -114,10 +117,9 @@ class _Wire(asyncio.Protocol):
             self._transport.write(self._connection.take())
             self._transport.close()
             return
+        self._flushing = True
         for request in requests:
-            task = self._loop.create_task(self._run(request))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._answer(request, partial(self._respond, request))
         self._flush()
 
     def leave(self) -> None:
@@ -130,9 +132,8 @@ class _Wire(asyncio.Protocol):
         """Close, whatever is under way."""
         self._transport.abort()
 
-    async def _run(self, request: Request) -> None:
-        head, body, trailers = await self._answer(request)
-        self._connection.answer(request.stream, head, body, trailers)
+    def _respond(self, request: Request, answer: Answer) -> None:
+        self._connection.answer(request.stream, *answer)
         if request.body is None:
             self._connection.cut(request.stream)
         if not self._flushing:
