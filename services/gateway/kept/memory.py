@@ -4,6 +4,7 @@ All of it can be lost: answers are read again from `results`; of a key that is f
 taken anew.
 """
 
+import asyncio
 import time
 from importlib import resources
 from typing import Any, NamedTuple
@@ -16,7 +17,6 @@ from redis.backoff import ConstantBackoff
 
 from atalaia.errors import Unavailable
 from atalaia.topics import RESULTS
-from services.gateway.kept.together import Argument, Together
 
 _log = structlog.get_logger()
 
@@ -63,7 +63,9 @@ class Memory:
 
     def __init__(self, url: str | None, prefix: str) -> None:
         self._names = Names(prefix)
+        self._waiting: list[tuple[tuple[bytes | str | int, ...], asyncio.Future[Any]]] = []
         self._answered_at = float("-inf")
+        self._exchanging: asyncio.Task[None] | None = None
         self._client = (
             None
             if url is None
@@ -75,8 +77,8 @@ class Memory:
                 retry=Retry(ConstantBackoff(_AGAIN_SECONDS), 1),
             )
         )
-        self._claims = self._together("claim.lua", KEPT_MS, self._names.answer(""))
-        self._answers = self._together("keep.lua", KEPT_MS)
+        scripts = resources.files("services.gateway.kept").joinpath("scripts")
+        self._claim = scripts.joinpath("claim.lua").read_bytes()
 
     async def check(self) -> None:
         """Say before a request is accepted whether its answer could be fetched; asked of Redis now and then.
@@ -107,10 +109,11 @@ class Memory:
         ------
         MemoryUnavailable
         """
-        if self._claims is None:
-            raise MemoryUnavailable
         keys = self._names.claim(name), self._names.lease(name)
-        state, held, *answer = await self._claims.call(keys, (fingerprint, ticket, lease_ms))
+        # The source itself, not its digest, of which redis-py would ask each time whether Redis knows it.
+        state, held, *answer = await self._together(
+            "EVAL", self._claim, 2, *keys, fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")
+        )
         # A claim asked again after its connection broke finds itself.
         own = state == b"leased" and held.decode() == ticket
         return Claim("claimed" if own else state.decode(), held.decode(), answer[0] if answer else None)
@@ -122,9 +125,7 @@ class Memory:
         ------
         MemoryUnavailable
         """
-        if self._answers is None:
-            raise MemoryUnavailable
-        await self._answers.call((self._names.answer(ticket),), (answer,))
+        await self._together("SET", self._names.answer(ticket), answer, "PX", KEPT_MS)
 
     async def accept(self, name: str) -> None:
         """Kafka has the request that claimed this key: nobody takes its place any more."""
@@ -139,11 +140,33 @@ class Memory:
         if self._client is not None:
             await self._client.aclose()
 
-    def _together(self, script: str, *common: Argument) -> Together | None:
+    async def _together(self, *command: bytes | str | int) -> Any:
+        """One exchange with Redis for all that came while the last was under way: it costs the most."""
         if self._client is None:
-            return None
-        source = resources.files("services.gateway.kept").joinpath("scripts", script).read_bytes()
-        return Together(self._client, source, common=common, refusal=_unavailable)
+            raise MemoryUnavailable
+        said: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, said))
+        if self._exchanging is None or self._exchanging.done():
+            self._exchanging = asyncio.create_task(self._exchange_all(self._client))
+        return await said
+
+    async def _exchange_all(self, client: "redis.asyncio.Redis") -> None:
+        while self._waiting:
+            together, self._waiting = self._waiting, []
+            try:
+                pipeline = client.pipeline(transaction=False)
+                for command, _ in together:
+                    pipeline.execute_command(*command)
+                answers = await pipeline.execute(raise_on_error=False)
+            except redis.RedisError as error:
+                answers = [error] * len(together)
+            for (_, said), answer in zip(together, answers, strict=True):
+                if said.done():
+                    continue
+                if isinstance(answer, redis.RedisError):
+                    said.set_exception(_unavailable(answer))
+                else:
+                    said.set_result(answer)
 
     async def _ask(self, command: str, *arguments: str) -> Any:
         if self._client is None:
