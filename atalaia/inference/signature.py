@@ -65,7 +65,7 @@ class Signature:
         if self._one_datatype in ("FP32", "FP64", "FP16"):
             fits = all_finite(served)
         else:
-            fits = bool(np.isfinite(matrix).all()) and not self._unfit(matrix)
+            fits = all_finite(matrix) and not self._unfit(matrix)
         return Rows(numeric=served, context=self._read_all_context({}, len(matrix), [])) if fits else None
 
     def rows(self, request: InferRequest) -> Rows:
@@ -176,7 +176,7 @@ class Signature:
             matrix = np.ascontiguousarray(np.array(data, np.float64).T)
         except OverflowError:
             return None
-        finite = bool(np.isfinite(matrix).all())
+        finite = all_finite(matrix)
         if not finite and np.count_nonzero(np.isnan(matrix)) > sum(values.count(None) for values in data):
             return None
         return None if self._unfit(matrix) else self._cast(matrix)

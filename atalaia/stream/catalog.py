@@ -71,10 +71,8 @@ class View(Generic[Loaded]):
 
     def primary(self, model: str | None) -> Loaded:
         """The version of ``model`` that answers new requests."""
-        name = self.name_of(model)
-        primary = self._plans[name].primary
-        if primary is None:
-            raise self.no_primary(name)
+        name, primary = self.name_of(model), self.plan(model).primary
+        assert primary is not None  # noqa: S101 - else the plan was refused
         return self.loaded[name, primary.version]
 
     @cached_property

@@ -237,8 +237,7 @@ class Loop:
         for index, asked in scored.asked.items():
             if asked.reply is not None and not scored.expired[index]:
                 outcome = ABSTAINED if scored.refused(index) else None
-                key, value = scored.messages[index].key(), scored.responses[index]
-                self._reply(asked.reply, key, value, outcome)
+                self._reply(asked.reply, scored.messages[index].key(), scored.responses[index], outcome)
 
     def _reply(self, partition: int, key: bytes | None, value: bytes, outcome: str | None) -> None:
         if partition >= REPLIES.partitions:
@@ -247,11 +246,7 @@ class Loop:
         while True:
             try:
                 self._replies.send(
-                    self._replies_topic,
-                    key=key,
-                    value=value,
-                    partition=partition,
-                    headers=headers,
+                    self._replies_topic, key=key, value=value, partition=partition, headers=headers
                 )
             except BufferError:
                 self._replies.poll(0.05)

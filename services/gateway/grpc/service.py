@@ -96,7 +96,10 @@ class Service:
             task.add_done_callback(self._kept.discard)
 
     async def _ask(self, turn: Turn, asked: Asked, payload: bytes, tell: Tell) -> None:
-        """The long way, for what has an Idempotency-Key."""
+        """The long way, for what has an Idempotency-Key.
+
+        It is waited for whatever the call's own deadline, since whoever asks again wants to find its answer.
+        """
         try:
             outcome = await ask(self._gateway, turn.call, asked, payload, path=turn.call.route)
         except Exception as error:  # noqa: BLE001 - told as what it is

@@ -151,14 +151,7 @@ class Exchange:
             caller.timer = self._loop.call_later(seconds, self._expire, key)
 
     async def ask(
-        self,
-        key: bytes,
-        value: bytes,
-        *,
-        model: str,
-        version: str | None,
-        deadline_seconds: float | None = None,
-        kept: bool = False,
+        self, key: bytes, value: bytes, *, model: str, version: str | None, kept: bool = False
     ) -> Reply:
         """`post` a request and wait for its reply.
 
@@ -168,10 +161,7 @@ class Exchange:
             as `post` raises and tells.
         """
         reply: asyncio.Future[Reply] = self._loop.create_future()
-        tell = partial(_settle, reply)
-        self.post(
-            key, value, tell, model=model, version=version, deadline_seconds=deadline_seconds, kept=kept
-        )
+        self.post(key, value, partial(_settle, reply), model=model, version=version, kept=kept)
         try:
             return await reply
         finally:

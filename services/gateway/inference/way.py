@@ -67,19 +67,8 @@ def begin(
     return asked
 
 
-async def ask(
-    gateway: Gateway,
-    call: Call,
-    asked: Asked,
-    body: bytes,
-    *,
-    path: str,
-    deadline_seconds: float | None = None,
-) -> Reply:
+async def ask(gateway: Gateway, call: Call, asked: Asked, body: bytes, *, path: str) -> Reply:
     """The reply to what is asked; ``body`` and ``path`` are what an Idempotency-Key is for.
-
-    ``deadline_seconds`` is how long the caller waits, where it said so. Answers that are kept are waited for
-    all the same, since whoever asks again wants to find them.
 
     Raises
     ------
@@ -93,7 +82,6 @@ async def ask(
             asked.body,
             model=asked.served.name,
             version=asked.version,
-            deadline_seconds=deadline_seconds,
         )
     return await ask_kept(
         gateway.exchange,
