@@ -1,9 +1,11 @@
 """What every kind of test may ask for: a real Kafka and a real Redis, one of each a session."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 
 import pytest
+import redis
 from hypothesis import settings
 
 from atalaia.runtime import kafka as kafka_runtime
@@ -57,3 +59,11 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with Supervisor(folder / "logs") as supervisor:
         supervisor.start(redis_runtime.server(redis_runtime.find_programs(), folder=folder, port=port))
         yield f"redis://{redis_runtime.HOST}:{port}/0"
+
+
+@pytest.fixture
+def empty_redis_url(redis_url: str) -> str:
+    """The same where nothing lies of the tests before, for one that reads more than it wrote itself."""
+    with contextlib.closing(redis.Redis.from_url(redis_url)) as store:
+        store.flushall()
+    return redis_url

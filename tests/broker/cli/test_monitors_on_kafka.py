@@ -101,15 +101,15 @@ def test_a_reference_of_rows_of_the_stream_or_of_a_file_lies_in_band(
 
 
 def test_status_tells_lags_from_fences_alerts_and_what_is_stuck(
-    shell: Shell, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, tmp_path: Path, empty_redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ATALAIA_REDIS__URL", redis_url)
+    monkeypatch.setenv("ATALAIA_REDIS__URL", empty_redis_url)
     shell.json("models", "deploy", str(numeric_bundle(tmp_path / "panel").folder))
     kafka = load().kafka
     observation = Observation("scorer", [SourceRange(0, 0, 0, 1, at_end=True)], [])
     for _ in range(3):
         publish(kafka, OBSERVATIONS, observation, partition=2)
-    state = connect(redis_url)
+    state = connect(empty_redis_url)
     unit = Unit("drift", 2, "c0ffee")
     loaded = state.load(unit)
     step = Step(

@@ -25,9 +25,8 @@ def answer(offset: int) -> Mock:
 
 
 @pytest.fixture
-def store(redis_url: str) -> Iterator[redis.Redis]:
-    client = redis.Redis.from_url(redis_url)
-    client.flushall()
+def store(empty_redis_url: str) -> Iterator[redis.Redis]:
+    client = redis.Redis.from_url(empty_redis_url)
     yield client
     client.close()
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import redis
 
 from atalaia.runtime.ports import free_port
 from atalaia.runtime.probes import answers_http
@@ -84,13 +83,10 @@ def expected(feed: Feed) -> list[Counted]:
 
 
 @pytest.fixture
-def workers(kafka: str, redis_url: str, tmp_path: Path) -> Iterator[Workers]:
-    client = redis.Redis.from_url(redis_url)
-    client.flushall()
-    client.close()
+def workers(kafka: str, empty_redis_url: str, tmp_path: Path) -> Iterator[Workers]:
     settings = Settings(
         kafka=KafkaSettings(bootstrap_servers=kafka, topic_prefix=f"{uuid.uuid4().hex[:8]}."),
-        redis=RedisSettings(url=redis_url),
+        redis=RedisSettings(url=empty_redis_url),
     )
     create_topics(settings.kafka)
     with Supervisor(tmp_path / "logs") as supervisor:
