@@ -3,18 +3,19 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterable
 from functools import partial
 
 import redis
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from redis.commands.core import Script
 
 from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import consumer
 from atalaia.telemetry.logs import KAFKA_LOGGER
 from atalaia.topics import RESULTS
 from services.gateway.kept.memory import KEPT_MS, Names
+from services.gateway.kept.scripts import read_script
 
 _log = structlog.get_logger()
 
@@ -99,42 +100,43 @@ class ResultKeeper:
         return int(found) if isinstance(found, bytes) else 0
 
     def _keep(self, client: Consumer, store: redis.Redis) -> None:
+        write = store.register_script(read_script("keep"))
         while not self._stop.is_set():
             first = client.poll(0.1)
             if first is not None:
                 messages = [first, *client.consume(_AT_ONCE, 0)]
-                self._store([entry for entry in messages if entry.error() is None], store)
+                self._store([entry for entry in messages if entry.error() is None], write)
             if time.monotonic() - self._looked_at > _LOOK_SECONDS:
                 self._look(store)
 
-    def _store(self, messages: list[Message], store: redis.Redis) -> None:
+    def _store(self, messages: list[Message], write: Script) -> None:
         """Write answers and positions, unless Redis has meanwhile lost what came before them."""
         now_ms = time.time_ns() // 1_000_000
-        partitions = sorted({message.partition() or 0 for message in messages})
-        if not partitions:
+        ends: dict[int, int] = {}
+        answers: list[str] = []
+        values: list[bytes | int] = []
+        for message in messages:
+            key, value, partition = message.key(), message.value(), message.partition() or 0
+            left_ms = message.timestamp()[1] + KEPT_MS - now_ms
+            if key and value and left_ms > 0:
+                answers.append(self._names.answer(key.decode("utf-8", "replace")))
+                values += value, left_ms
+            ends[partition] = (message.offset() or 0) + 1
+        if not ends:
             return
-        with store.pipeline(transaction=True) as together:
-            # Written blindly, a position would hide that the answers behind it are gone.
-            together.watch(*(self._names.position(partition) for partition in partitions))  # type: ignore[no-untyped-call]
-            self._check(store, partitions)
-            together.multi()
-            for message in messages:
-                key, value, partition = message.key(), message.value(), message.partition() or 0
-                left_ms = message.timestamp()[1] + KEPT_MS - now_ms
-                if key and value and left_ms > 0:
-                    together.set(self._names.answer(key.decode("utf-8", "replace")), value, px=left_ms)
-                self._positions[partition] = (message.offset() or 0) + 1
-            for partition in partitions:
-                together.set(self._names.position(partition), self._positions[partition])
-            together.execute()
+        moves = [step for entry, end in ends.items() for step in (self._positions.get(entry, 0), end)]
+        lost = write([*map(self._names.position, ends), *answers], [len(ends), *moves, *values])
+        if lost:
+            raise _forgotten(list(ends)[lost - 1])
+        self._positions.update(ends)
 
     def _look(self, store: redis.Redis) -> None:
         """What was given must still be there: else it is given again."""
         self._looked_at = time.monotonic()
-        self._check(store, self._positions)
+        for partition, position in self._positions.items():
+            if self._stored(store, partition) < position:
+                raise _forgotten(partition)
 
-    def _check(self, store: redis.Redis, partitions: Iterable[int]) -> None:
-        for partition in partitions:
-            position = self._positions.get(partition, 0)
-            if position and self._stored(store, partition) < position:
-                raise _Forgotten(f"Redis has lost what was kept of results {partition}; it is filled again")
+
+def _forgotten(partition: int) -> _Forgotten:
+    return _Forgotten(f"Redis has lost what was kept of results {partition}; it is filled again")

@@ -4,26 +4,24 @@ All of it can be lost: answers are read again from `results`; of a key that is f
 taken anew.
 """
 
-import asyncio
+import hashlib
 import time
-from importlib import resources
 from typing import Any, NamedTuple
 
 import redis
-import redis.asyncio
 import structlog
-from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
+from redis.exceptions import NoScriptError
 
 from atalaia.errors import Unavailable
 from atalaia.topics import RESULTS
+from services.gateway.kept.line import Argument, Line
+from services.gateway.kept.scripts import read_script
 
 _log = structlog.get_logger()
 
 KEPT_MS = RESULTS.retention_ms
 """How long answers and claims are kept: as long as `results` is."""
 _TIMEOUT_SECONDS = 1.0
-_AGAIN_SECONDS = 0.02
 _TRUSTED_SECONDS = 0.25
 """How long Redis is believed to be there after it answered."""
 
@@ -63,22 +61,9 @@ class Memory:
 
     def __init__(self, url: str | None, prefix: str) -> None:
         self._names = Names(prefix)
-        self._waiting: list[tuple[tuple[bytes | str | int, ...], asyncio.Future[Any]]] = []
-        self._answered_at = float("-inf")
-        self._exchanging: asyncio.Task[None] | None = None
-        self._client = (
-            None
-            if url is None
-            else redis.asyncio.Redis.from_url(
-                url,
-                socket_timeout=_TIMEOUT_SECONDS,
-                socket_connect_timeout=_TIMEOUT_SECONDS,
-                # Of a Redis that was restarted the old connections are found closed when they are used.
-                retry=Retry(ConstantBackoff(_AGAIN_SECONDS), 1),
-            )
-        )
-        scripts = resources.files("services.gateway.kept").joinpath("scripts")
-        self._claim = scripts.joinpath("claim.lua").read_bytes()
+        self._line = None if url is None else Line(url, timeout_seconds=_TIMEOUT_SECONDS)
+        self._claim = read_script("claim")
+        self._claim_digest = hashlib.sha1(self._claim.encode(), usedforsecurity=False).hexdigest()
 
     async def check(self) -> None:
         """Say before a request is accepted whether its answer could be fetched; asked of Redis now and then.
@@ -87,10 +72,8 @@ class Memory:
         ------
         MemoryUnavailable
         """
-        now = time.monotonic()
-        if now - self._answered_at > _TRUSTED_SECONDS:
-            await self._ask("ping")
-            self._answered_at = now
+        if self._line is None or time.monotonic() - self._line.answered_at > _TRUSTED_SECONDS:
+            await self._ask("PING")
 
     async def answer(self, ticket: str) -> bytes | None:
         """The kept answer of a ticket; None while there is none.
@@ -99,7 +82,7 @@ class Memory:
         ------
         MemoryUnavailable
         """
-        found: bytes | None = await self._ask("get", self._names.answer(ticket))
+        found: bytes | None = await self._ask("GET", self._names.answer(ticket))
         return found
 
     async def claim(self, name: str, *, fingerprint: str, ticket: str, lease_ms: int) -> Claim:
@@ -110,10 +93,12 @@ class Memory:
         MemoryUnavailable
         """
         keys = self._names.claim(name), self._names.lease(name)
-        # The source itself, not its digest, of which redis-py would ask each time whether Redis knows it.
-        state, held, *answer = await self._together(
-            "EVAL", self._claim, 2, *keys, fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")
-        )
+        values = fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")
+        try:
+            said = await self._ask("EVALSHA", self._claim_digest, 2, *keys, *values)
+        except NoScriptError:
+            said = await self._ask("EVAL", self._claim, 2, *keys, *values)
+        state, held, *answer = said
         # A claim asked again after its connection broke finds itself.
         own = state == b"leased" and held.decode() == ticket
         return Claim("claimed" if own else state.decode(), held.decode(), answer[0] if answer else None)
@@ -125,56 +110,31 @@ class Memory:
         ------
         MemoryUnavailable
         """
-        await self._together("SET", self._names.answer(ticket), answer, "PX", KEPT_MS)
+        await self._ask("SET", self._names.answer(ticket), answer, "PX", KEPT_MS)
 
     async def accept(self, name: str) -> None:
         """Kafka has the request that claimed this key: nobody takes its place any more."""
-        await self._ask("hset", self._names.claim(name), "accepted", "1")
+        await self._ask("HSET", self._names.claim(name), "accepted", "1")
 
     async def release(self, name: str) -> None:
         """The request that claimed this key was not accepted: the next one may try."""
-        await self._ask("delete", self._names.claim(name), self._names.lease(name))
+        await self._ask("DEL", self._names.claim(name), self._names.lease(name))
 
     async def close(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
+        """Close the connection."""
+        if self._line is not None:
+            await self._line.close()
 
-    async def _together(self, *command: bytes | str | int) -> Any:
-        """One exchange with Redis for all that came while the last was under way: it costs the most."""
-        if self._client is None:
-            raise MemoryUnavailable
-        said: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, said))
-        if self._exchanging is None or self._exchanging.done():
-            self._exchanging = asyncio.create_task(self._exchange_all(self._client))
-        return await said
-
-    async def _exchange_all(self, client: "redis.asyncio.Redis") -> None:
-        while self._waiting:
-            together, self._waiting = self._waiting, []
-            try:
-                pipeline = client.pipeline(transaction=False)
-                for command, _ in together:
-                    pipeline.execute_command(*command)
-                answers = await pipeline.execute(raise_on_error=False)
-            except redis.RedisError as error:
-                answers = [error] * len(together)
-            for (_, said), answer in zip(together, answers, strict=True):
-                if said.done():
-                    continue
-                if isinstance(answer, redis.RedisError):
-                    said.set_exception(_unavailable(answer))
-                else:
-                    said.set_result(answer)
-
-    async def _ask(self, command: str, *arguments: str) -> Any:
-        if self._client is None:
+    async def _ask(self, *command: Argument) -> Any:
+        if self._line is None:
             raise MemoryUnavailable
         try:
-            return await getattr(self._client, command)(*arguments)
+            return await self._line.ask(*command)
+        except NoScriptError:
+            raise
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            _log.warning("Redis does not answer", reason=str(error))
+            raise MemoryUnavailable from error
 
 
 class Names(NamedTuple):
@@ -197,8 +157,3 @@ class Names(NamedTuple):
     def position(self, partition: int) -> str:
         """Of how far `results` has been taken in."""
         return f"{self.prefix}gateway:results:{partition}"
-
-
-def _unavailable(error: redis.RedisError) -> MemoryUnavailable:
-    _log.warning("Redis does not answer", reason=str(error))
-    return MemoryUnavailable()

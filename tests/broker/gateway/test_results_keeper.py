@@ -10,6 +10,7 @@ import redis
 
 from atalaia.settings import KafkaSettings
 from services.gateway.kept.keeping import ResultKeeper, _Forgotten
+from services.gateway.kept.scripts import read_script
 
 pytestmark = pytest.mark.broker
 
@@ -33,10 +34,11 @@ def store(empty_redis_url: str) -> Iterator[redis.Redis]:
 
 def test_an_answer_is_not_written_where_those_before_it_are_gone(store: redis.Redis, redis_url: str) -> None:
     keeper = ResultKeeper(KafkaSettings(topic_prefix=f"{uuid.uuid4().hex[:8]}."), redis_url)
-    keeper._store([answer(0), answer(1)], store)
-    keeper._store([answer(2)], store)
+    write = store.register_script(read_script("keep"))
+    keeper._store([answer(0), answer(1)], write)
+    keeper._store([answer(2)], write)
     assert len(list(store.scan_iter(match="*:answer:*"))) == 3
     store.flushall()
     with pytest.raises(_Forgotten):
-        keeper._store([answer(3)], store)
+        keeper._store([answer(3)], write)
     assert list(store.scan_iter()) == []
