@@ -1,8 +1,7 @@
 """One request on its way through: what its log line and its metrics say, and what it gets when refused."""
 
-import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,6 +18,7 @@ from atalaia.telemetry import metrics
 from services.gateway.access.needs import NEEDS, Needs
 from services.gateway.gateway import Gateway
 from services.gateway.inference.answers import Answer
+from services.gateway.keys import new_key
 from services.gateway.problems import Internal, respond
 
 _log = structlog.get_logger()
@@ -30,17 +30,6 @@ _AUTHORIZATION, _API_KEY, _ORIGIN = b"authorization", b"x-api-key", b"origin"
 _HEAD_LENGTH = HEAD_LENGTH.lower().encode()
 _HEADERS = frozenset({_CLIENT_ID, _PREFER, _IDEMPOTENCY_KEY, _AUTHORIZATION, _API_KEY, _ORIGIN, _HEAD_LENGTH})
 Metric = TypeVar("Metric", Counter, Histogram)
-
-
-def _random_keys() -> Iterator[str]:
-    """Keys that nobody guesses, 32 hexadecimal digits each; the system is asked for many at once."""
-    while True:
-        digits = os.urandom(4_096).hex()
-        for place in range(0, len(digits), 32):
-            yield digits[place : place + 32]
-
-
-_new_key = _random_keys().__next__
 
 
 class Later(Exception):
@@ -85,7 +74,7 @@ class Call:
     def __init__(self, route: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.started = time.perf_counter()
         self.route = route
-        self.key = _new_key()
+        self.key = new_key()
         given = {name: value for name, value in headers if name in _HEADERS}
         self.client_id: str | None = given.get(_CLIENT_ID, b"").decode("latin-1") or None
         self.prefer = given.get(_PREFER)

@@ -3,10 +3,10 @@
 import hashlib
 import re
 import time
-import uuid
 from typing import NamedTuple
 
 from atalaia.errors import FieldProblem, NotReadable, Refusal
+from services.gateway.keys import new_key
 
 MAX_KEY_CHARACTERS = 200
 MAX_WAIT_SECONDS = 60.0
@@ -85,7 +85,7 @@ def new_ticket(principal: str, now_ms: int | None = None) -> str:
     1700000000000
     """
     time_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    begun = f"{time_ms:012x}{uuid.uuid4().hex[12:]}"
+    begun = f"{time_ms:012x}{new_key()[12:]}"
     return begun + _owner(begun, principal)
 
 
