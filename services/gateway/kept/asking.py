@@ -1,5 +1,7 @@
 """Requests whose answer is kept: asynchronous ones, and those with an Idempotency-Key."""
 
+import asyncio
+
 import orjson
 import structlog
 from starlette.responses import Response
@@ -22,6 +24,8 @@ from services.gateway.kept.preferences import (
 _log = structlog.get_logger()
 _LEASE_SECONDS = 10.0
 """A claim stands this much longer than its request may take, so that a slow commit lets nobody in."""
+_COMING_SECONDS = 0.02
+"""An answer that was given is in Redis by then: it leaves together with the response."""
 
 
 class Accepted(Later):
@@ -72,7 +76,7 @@ async def ask_kept(
     else:
         lease_ms = round((deadline_seconds + _LEASE_SECONDS) * 1000)
         claim = await memory.claim(name, fingerprint=fingerprint(body), ticket=ticket, lease_ms=lease_ms)
-        kept = _known(claim, wanted)
+        kept = await _known(memory, claim, wanted)
         if kept is not None:
             return kept
         ticket = claim.ticket
@@ -89,7 +93,7 @@ async def ask_kept(
         await _accepted(memory, name)
         raise Accepted(ticket)
     if name is not None and reply.value is not None:
-        await _kept(memory, ticket, reply.value)
+        memory.keep(ticket, reply.value)
     return reply
 
 
@@ -100,7 +104,7 @@ def kept_reply(ticket: str, value: bytes) -> Reply:
     return Reply(ticket.encode(), value, b"abstained" if abstained == [True] else None)
 
 
-def _known(claim: Claim, wanted: Preferences) -> Reply | None:
+async def _known(memory: Memory, claim: Claim, wanted: Preferences) -> Reply | None:
     """What a claim says without asking anew; None where this request is the one to be answered."""
     if claim.state == "claimed":
         return None
@@ -108,14 +112,21 @@ def _known(claim: Claim, wanted: Preferences) -> Reply | None:
         raise KeyReused(
             f"the Idempotency-Key {wanted.key!r} came with another body before; give this request another key"
         )
-    if claim.answer is not None:
-        return kept_reply(claim.ticket, claim.answer)
-    if wanted.asynchronous and claim.state == "accepted":
+    if claim.answer is None and wanted.asynchronous and claim.state == "accepted":
         raise Accepted(claim.ticket)
+    answer = claim.answer or await _coming(memory, claim.ticket)
+    if answer is not None:
+        return kept_reply(claim.ticket, answer)
     raise InFlight(
         f"the first request with the Idempotency-Key {wanted.key!r} is not answered yet; "
         f"ask again, or look at {location_of(claim.ticket)}"
     )
+
+
+async def _coming(memory: Memory, ticket: str) -> bytes | None:
+    """The answer of a first request, where it is given and on its way to Redis."""
+    await asyncio.sleep(_COMING_SECONDS)
+    return await memory.answer(ticket)
 
 
 async def _ask(exchange: Exchange, asked: Asked, wanted: Preferences, ticket: str) -> Reply | None:
@@ -125,14 +136,6 @@ async def _ask(exchange: Exchange, asked: Asked, wanted: Preferences, ticket: st
             key, asked.body, model=model, version=version, wait_seconds=wanted.wait_seconds
         )
     return await exchange.ask(key, asked.body, model=model, version=version, kept=True)
-
-
-async def _kept(memory: Memory, ticket: str, answer: bytes) -> None:
-    """Who has this answer finds it again from now on, not from when it is committed."""
-    try:
-        await memory.keep(ticket, answer)
-    except MemoryUnavailable:
-        _log.warning("an answer could not be kept yet; it comes with its transaction", ticket=ticket)
 
 
 async def _accepted(memory: Memory, name: str | None) -> None:

@@ -103,14 +103,10 @@ class Memory:
         own = state == b"leased" and held.decode() == ticket
         return Claim("claimed" if own else state.decode(), held.decode(), answer[0] if answer else None)
 
-    async def keep(self, ticket: str, answer: bytes) -> None:
-        """Show an answer at once: from `results` it comes with its transaction, and who has it may ask again.
-
-        Raises
-        ------
-        MemoryUnavailable
-        """
-        await self._ask("SET", self._names.answer(ticket), answer, "PX", KEPT_MS)
+    def keep(self, ticket: str, answer: bytes) -> None:
+        """Show an answer with the next exchange; from `results` it comes only with its transaction."""
+        if self._line is not None:
+            self._line.tell("SET", self._names.answer(ticket), answer, "PX", KEPT_MS)
 
     async def accept(self, name: str) -> None:
         """Kafka has the request that claimed this key: nobody takes its place any more."""
@@ -132,7 +128,7 @@ class Memory:
             return await self._line.ask(*command)
         except NoScriptError:
             raise
-        except redis.RedisError as error:
+        except (redis.RedisError, OSError) as error:
             _log.warning("Redis does not answer", reason=str(error))
             raise MemoryUnavailable from error
 

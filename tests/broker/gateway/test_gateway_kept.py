@@ -189,7 +189,7 @@ def _repeated(client: httpx.Client, key: str, **row: float) -> httpx.Response:
 def test_whoever_has_had_an_answer_gets_it_again_from_any_gateway(
     one: httpx.Client, other: httpx.Client
 ) -> None:
-    for _ in range(20):
+    for _ in range(50):
         key = uuid.uuid4().hex
         first, again = (client.post("/predict", json=ROW, headers=keyed(key)) for client in (one, other))
         assert (again.status_code, again.json()) == (200, first.json())
