@@ -92,12 +92,14 @@ class Memory:
         ------
         MemoryUnavailable
         """
-        keys = self._names.claim(name), self._names.lease(name)
+        keys = self._names.claim(name), self._names.accepted(name)
         values = fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")
         try:
             said = await self._ask("EVALSHA", self._claim_digest, 2, *keys, *values)
         except NoScriptError:
             said = await self._ask("EVAL", self._claim, 2, *keys, *values)
+        if said == 1:
+            return Claim("claimed", ticket)
         state, held, *answer = said
         # A claim asked again after its connection broke finds itself.
         own = state == b"leased" and held.decode() == ticket
@@ -110,11 +112,11 @@ class Memory:
 
     async def accept(self, name: str) -> None:
         """Kafka has the request that claimed this key: nobody takes its place any more."""
-        await self._ask("HSET", self._names.claim(name), "accepted", "1")
+        await self._ask("SET", self._names.accepted(name), "1", "PX", KEPT_MS)
 
     async def release(self, name: str) -> None:
         """The request that claimed this key was not accepted: the next one may try."""
-        await self._ask("DEL", self._names.claim(name), self._names.lease(name))
+        await self._ask("DEL", self._names.claim(name), self._names.accepted(name))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -144,11 +146,11 @@ class Names(NamedTuple):
 
     def claim(self, name: str) -> str:
         """Of who holds a key."""
-        return f"{self.prefix}gateway:claim:{name}"
+        return f"{self.prefix}gateway:key:{name}"
 
-    def lease(self, name: str) -> str:
-        """Of how long its claim stands without more being known."""
-        return f"{self.prefix}gateway:lease:{name}"
+    def accepted(self, name: str) -> str:
+        """Of whether Kafka has the request of who holds it."""
+        return f"{self.prefix}gateway:accepted:{name}"
 
     def position(self, partition: int) -> str:
         """Of how far `results` has been taken in."""

@@ -1,24 +1,24 @@
--- Who takes an Idempotency-Key: KEYS claim, lease; ARGV fingerprint, ticket, lease ms, expiry ms, prefix of answers.
-local held = redis.call('HMGET', KEYS[1], 'fingerprint', 'ticket', 'accepted')
-if not held[1] then
-  redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'ticket', ARGV[2])
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
-  redis.call('SET', KEYS[2], '1', 'PX', ARGV[3])
-  return {'claimed', ARGV[2]}
+-- Who takes an Idempotency-Key: 1 where this request does, else what is known of the one that did, and its ticket.
+-- KEYS claim, accepted; ARGV fingerprint, ticket, lease ms, expiry ms, prefix of answers.
+if redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2] .. ARGV[3], 'NX', 'PX', ARGV[4]) then
+  return 1
 end
-if held[1] ~= ARGV[1] then
-  return {'reused', held[2]}
+local held = redis.call('GET', KEYS[1])
+local ticket = string.sub(held, #ARGV[1] + 1, #ARGV[1] + #ARGV[2])
+if string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then
+  return {'reused', ticket}
 end
-local answer = redis.call('GET', ARGV[5] .. held[2])
+local answer = redis.call('GET', ARGV[5] .. ticket)
 if answer then
-  return {'answered', held[2], answer}
-end
-if held[3] then
-  return {'accepted', held[2]}
+  return {'answered', ticket, answer}
 end
 if redis.call('EXISTS', KEYS[2]) == 1 then
-  return {'leased', held[2]}
+  return {'accepted', ticket}
+end
+local age_ms = ARGV[4] - redis.call('PTTL', KEYS[1])
+if age_ms < tonumber(string.sub(held, #ARGV[1] + #ARGV[2] + 1)) then
+  return {'leased', ticket}
 end
 -- Whoever claimed it is gone, and nothing says that Kafka took its request: the next one takes its place.
-redis.call('SET', KEYS[2], '1', 'PX', ARGV[3])
-return {'claimed', held[2]}
+redis.call('SET', KEYS[1], ARGV[1] .. ticket .. ARGV[3], 'PX', ARGV[4])
+return {'claimed', ticket}

@@ -1,0 +1,153 @@
+"""Claims and kept answers on a real Redis, and the line to it when that goes away."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from atalaia.runtime import redis as redis_runtime
+from atalaia.runtime.ports import free_port
+from atalaia.runtime.supervisor import Supervisor
+from services.gateway.kept.line import Line
+from services.gateway.kept.memory import Claim, Memory, MemoryUnavailable
+
+pytestmark = [pytest.mark.broker, pytest.mark.anyio]
+
+LEASE_MS = 60_000
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def memory(redis_url: str) -> AsyncIterator[Memory]:
+    memory = Memory(redis_url, f"{os.urandom(4).hex()}.")
+    yield memory
+    await memory.close()
+
+
+async def claimed(memory: Memory, ticket: str, *, body: str = "f", lease_ms: int = LEASE_MS) -> Claim:
+    return await memory.claim("key", fingerprint=body, ticket=ticket, lease_ms=lease_ms)
+
+
+async def test_one_of_many_has_a_key_and_the_others_learn_who(memory: Memory) -> None:
+    claims = await asyncio.gather(*(claimed(memory, f"ticket-{at}") for at in range(8)))
+    assert claims == [Claim("claimed", "ticket-0"), *[Claim("leased", "ticket-0")] * 7]
+    assert await claimed(memory, "ticket-9", body="g") == Claim("reused", "ticket-0")
+
+
+async def test_a_claim_sent_twice_finds_itself(memory: Memory) -> None:
+    assert await claimed(memory, "ticket-0") == await claimed(memory, "ticket-0")
+
+
+async def test_an_answer_is_there_for_all_that_asks_after_it(memory: Memory) -> None:
+    await claimed(memory, "ticket-0")
+    memory.keep("ticket-0", b"{}")
+    assert await claimed(memory, "ticket-1") == Claim("answered", "ticket-0", b"{}")
+    assert await memory.answer("ticket-0") == b"{}"
+
+
+async def test_what_is_told_last_is_told_before_the_line_is_closed(redis_url: str) -> None:
+    prefix = f"{os.urandom(4).hex()}."
+    for ticket in ("one", "other"):
+        memory = Memory(redis_url, prefix)
+        memory.keep(ticket, b"{}")
+        await memory.close()
+    memory = Memory(redis_url, prefix)
+    assert [await memory.answer(ticket) for ticket in ("one", "other")] == [b"{}"] * 2
+    await memory.close()
+
+
+async def test_after_its_lease_the_next_one_goes_on_with_the_same_ticket_for_a_lease_of_its_own(
+    memory: Memory,
+) -> None:
+    await claimed(memory, "ticket-0", lease_ms=100)
+    assert (await claimed(memory, "ticket-1")).state == "leased"
+    await asyncio.sleep(0.15)
+    assert await claimed(memory, "ticket-2") == Claim("claimed", "ticket-0")
+    assert await claimed(memory, "ticket-3") == Claim("leased", "ticket-0")
+
+
+async def test_what_kafka_has_is_taken_over_by_nobody(memory: Memory) -> None:
+    await claimed(memory, "ticket-0", lease_ms=1)
+    await memory.accept("key")
+    await asyncio.sleep(0.05)
+    assert await claimed(memory, "ticket-1") == Claim("accepted", "ticket-0")
+
+
+async def test_what_was_released_is_free_for_any_body(memory: Memory) -> None:
+    await claimed(memory, "ticket-0")
+    await memory.accept("key")
+    await memory.release("key")
+    assert await claimed(memory, "ticket-1", body="g") == Claim("claimed", "ticket-1")
+
+
+async def test_claims_expire_with_the_answers(memory: Memory, redis_url: str) -> None:
+    await claimed(memory, "ticket-0", lease_ms=1)
+    await asyncio.sleep(0.05)
+    await claimed(memory, "ticket-1")
+    with redis.Redis.from_url(redis_url) as store:
+        left_ms = store.pttl(memory._names.claim("key"))
+    assert isinstance(left_ms, int)
+    assert 86_390_000 < left_ms <= 86_400_000
+
+
+async def test_a_redis_that_forgot_the_script_is_told_it_again(memory: Memory, redis_url: str) -> None:
+    await claimed(memory, "ticket-0")
+    with redis.Redis.from_url(redis_url) as store:
+        store.script_flush()
+    assert await claimed(memory, "ticket-1") == Claim("leased", "ticket-0")
+
+
+async def test_a_line_outlives_its_connection_and_one_command_that_is_refused(redis_url: str) -> None:
+    line = Line(redis_url, timeout_seconds=5.0)
+    await line.ask("SET", "line", "text")
+    refused, taken = line.ask("INCR", "line"), line.ask("GET", "line")
+    assert await taken == b"text"
+    with pytest.raises(redis.ResponseError, match="not an integer"):
+        await refused
+    with redis.Redis.from_url(redis_url) as store:
+        store.client_kill_filter(skipme=True)
+    assert await asyncio.gather(*(line.ask("GET", "line") for _ in range(3))) == [b"text"] * 3
+    await line.close()
+
+
+async def test_a_redis_that_is_silent_or_away_is_told_in_time_and_found_again(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"redis://{redis_runtime.HOST}:{port}/0"
+    spec = redis_runtime.server(redis_runtime.find_programs(), folder=tmp_path, port=port)
+    loop = asyncio.get_running_loop()
+    memory = Memory(url, "")
+    with Supervisor(tmp_path / "logs") as supervisor:
+        supervisor.start(spec)
+        await claimed(memory, "ticket-0")
+        with redis.Redis.from_url(url) as store:
+            store.client_pause(1_500)
+            began = loop.time()
+            asked = [claimed(memory, f"ticket-{at}") for at in range(3)]
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(answer) for answer in answers] == [MemoryUnavailable] * 3
+            assert loop.time() - began < 1.4
+            store.client_unpause()
+        assert (await claimed(memory, "ticket-4")).state == "leased"
+        supervisor.stop("redis")
+        memory.keep("ticket-0", b"{}")
+        with pytest.raises(MemoryUnavailable):
+            await claimed(memory, "ticket-5")
+        supervisor.start(spec)
+        assert (await claimed(memory, "ticket-6")).ticket in ("ticket-0", "ticket-6")
+    await memory.close()
+
+
+async def test_without_a_redis_all_is_unavailable() -> None:
+    memory = Memory(None, "")
+    memory.keep("ticket-0", b"{}")
+    for asked in (memory.check(), memory.answer("ticket-0"), claimed(memory, "ticket-0")):
+        with pytest.raises(MemoryUnavailable):
+            await asked
+    await memory.close()
