@@ -4,8 +4,8 @@ The same generator sends the same rows in turns: plain, with an Idempotency-Key 
 asynchronous. Each 202 says that Kafka has acknowledged the request; its answer goes to Redis meanwhile, by
 the same process.
 
-Kafka, just started, runs several times slower: a first turn is not counted, and whoever came first in one turn
-comes last in the next.
+Kafka, just started, runs several times slower: a first turn is not counted, and whoever came first in one
+turn comes last in the next.
 
 Of two routes that do nothing one is declared as FastAPI's users do, which reads JSON and answers a constant;
 the other, past all that FastAPI does for a route, shows what the server alone takes.

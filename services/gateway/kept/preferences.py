@@ -12,7 +12,7 @@ MAX_KEY_CHARACTERS = 200
 MAX_WAIT_SECONDS = 60.0
 _PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("[^"]*"|[^\s;,]*))?\s*(?:;[^,]*)?')
 _TICKET = re.compile(r"[0-9a-f]{48}")
-_KEY = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+_KEY = re.compile(r'"([^"\\]*(?:\\["\\][^"\\]*)*)"')
 
 
 class BadHeader(NotReadable):

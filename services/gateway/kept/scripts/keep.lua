@@ -12,6 +12,7 @@ for at = 1, count do
   redis.call('SET', KEYS[at], ARGV[2 * at + 1])
 end
 for at = count + 1, #KEYS do
-  redis.call('SET', KEYS[at], ARGV[2 * at], 'PX', ARGV[2 * at + 1])
+  -- What somebody was told already stays as it is, though it be the same in all but the rarest case.
+  redis.call('SET', KEYS[at], ARGV[2 * at], 'NX', 'PX', ARGV[2 * at + 1])
 end
 return 0
