@@ -79,6 +79,10 @@ def server_directives(*, folder: Path, port: int) -> list[tuple[str, str]]:
         ("appendfsync", "everysec"),
         # Cut inside a script's transaction, half of it would be executed: it is mended before the start.
         ("aof-load-truncated", "no"),
+        # Rewritten so seldom and so quickly, it takes little of the cores from those whose state it is. A larger
+        # file is read again in a second or two.
+        ("auto-aof-rewrite-min-size", "256mb"),
+        ("rdbcompression", "no"),
         ("maxmemory-policy", "noeviction"),
         # A large step on a busy machine may take seconds: others wait for it instead of being refused.
         ("lua-time-limit", "60000"),
