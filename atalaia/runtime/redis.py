@@ -79,8 +79,8 @@ def server_directives(*, folder: Path, port: int) -> list[tuple[str, str]]:
         ("appendfsync", "everysec"),
         # Cut inside a script's transaction, half of it would be executed: it is mended before the start.
         ("aof-load-truncated", "no"),
-        # Rewritten so seldom and so quickly, it takes little of the cores from those whose state it is. A larger
-        # file is read again in a second or two.
+        # Kept answers fill the default of 64 MB in seconds, and each rewriting takes a core for one. What may
+        # be read again at a start is 256 MB, in two seconds.
         ("auto-aof-rewrite-min-size", "256mb"),
         ("rdbcompression", "no"),
         ("maxmemory-policy", "noeviction"),

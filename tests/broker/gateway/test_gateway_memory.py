@@ -45,11 +45,19 @@ async def test_a_claim_sent_twice_finds_itself(memory: Memory) -> None:
     assert await claimed(memory, "ticket-0") == await claimed(memory, "ticket-0")
 
 
-async def test_an_answer_is_there_for_all_that_asks_after_it(memory: Memory) -> None:
+async def test_an_answer_is_there_for_whoever_asks_after_it(memory: Memory) -> None:
     await claimed(memory, "ticket-0")
     memory.keep("ticket-0", b"{}")
+    await asyncio.sleep(0)
     assert await claimed(memory, "ticket-1") == Claim("answered", "ticket-0", b"{}")
     assert await memory.answer("ticket-0") == b"{}"
+
+
+async def test_the_first_answer_stays(memory: Memory) -> None:
+    for answer in (b"first", b"second"):
+        memory.keep("ticket-0", answer)
+        await asyncio.sleep(0)
+    assert await memory.answer("ticket-0") == b"first"
 
 
 async def test_what_is_told_last_is_told_before_the_line_is_closed(redis_url: str) -> None:

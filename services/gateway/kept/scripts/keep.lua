@@ -1,6 +1,7 @@
 -- Answers and the positions behind them, or nothing where Redis has lost what came before.
--- KEYS positions, then answers; ARGV how many positions, of each the least it must be and what it becomes, then of
--- each answer its value and expiry ms. Returns the place of a position that was lost, 0 where all is well.
+-- KEYS positions (none where a gateway shows what it has just given), then answers; ARGV how many positions, of
+-- each the least it must be and what it becomes, then of each answer its value and expiry ms. Returns the place of a
+-- position that was lost, 0 where all is well.
 local count = tonumber(ARGV[1])
 for at = 1, count do
   -- Written blindly, a position would hide that the answers behind it are gone.
