@@ -114,7 +114,9 @@ async def _known(memory: Memory, claim: Claim, wanted: Preferences) -> Reply | N
         )
     if claim.answer is None and wanted.asynchronous and claim.state == "accepted":
         raise Accepted(claim.ticket)
-    answer = claim.answer or await _coming(memory, claim.ticket)
+    answer = claim.answer
+    if answer is None:
+        answer = await _coming(memory, claim.ticket)
     if answer is not None:
         return kept_reply(claim.ticket, answer)
     raise InFlight(

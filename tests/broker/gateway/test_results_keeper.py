@@ -42,3 +42,12 @@ def test_an_answer_is_not_written_where_those_before_it_are_gone(store: redis.Re
     with pytest.raises(_Forgotten):
         keeper._store([answer(3)], write)
     assert list(store.scan_iter()) == []
+
+
+def test_what_was_shown_already_is_not_replaced(store: redis.Redis, redis_url: str) -> None:
+    prefix = f"{uuid.uuid4().hex[:8]}."
+    store.set(f"{prefix}gateway:answer:ticket-0", b"shown")
+    keeper = ResultKeeper(KafkaSettings(topic_prefix=prefix), redis_url)
+    keeper._store([answer(0), answer(1)], store.register_script(read_script("keep")))
+    shown = [store.get(f"{prefix}gateway:answer:ticket-{at}") for at in range(2)]
+    assert shown == [b"shown", b"{}"]
