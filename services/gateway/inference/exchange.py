@@ -168,9 +168,16 @@ class Exchange:
             self._callers.remove(key)
 
     async def ask_later(
-        self, key: bytes, value: bytes, *, model: str, version: str | None, wait_seconds: float
+        self,
+        key: bytes,
+        value: bytes,
+        accept: Callable[[], None],
+        *,
+        model: str,
+        version: str | None,
+        wait_seconds: float,
     ) -> Reply | None:
-        """Publish a request whose answer is kept, and return once Kafka has it.
+        """Publish a request whose answer is kept, and return once Kafka has it; `accept` is called then.
 
         The reply where it comes within ``wait_seconds``, else None. It has no deadline.
 
@@ -191,6 +198,7 @@ class Exchange:
         self._publish(key, value, headers, version, caller)
         try:
             await self._acknowledged(accepted)
+            accept()
             if not wait_seconds:
                 return None
             caller.until = None
@@ -200,7 +208,8 @@ class Exchange:
             return None
         finally:
             reply.cancel()
-            self._callers.remove(key)
+            if self._callers.find(key) is caller:  # and not one who repeats the request meanwhile
+                self._callers.remove(key)
 
     def _publish(
         self, key: bytes, value: bytes, headers: Headers, version: str | None, caller: Caller

@@ -1,9 +1,9 @@
 """Requests whose answer is kept: asynchronous ones, and those with an Idempotency-Key."""
 
 import asyncio
+from typing import NamedTuple
 
 import orjson
-import structlog
 from starlette.responses import Response
 
 from atalaia.errors import DeadlineExceeded, Refusal
@@ -11,7 +11,7 @@ from services.gateway.calls import Call, Later
 from services.gateway.inference.exchange import Exchange
 from services.gateway.inference.intake import Asked
 from services.gateway.inference.replies import Reply
-from services.gateway.kept.memory import Claim, Memory, MemoryUnavailable
+from services.gateway.kept.memory import Claim, Memory
 from services.gateway.kept.preferences import (
     InFlight,
     KeyReused,
@@ -21,11 +21,10 @@ from services.gateway.kept.preferences import (
     new_ticket,
 )
 
-_log = structlog.get_logger()
 _LEASE_SECONDS = 10.0
 """A claim stands this much longer than its request may take, so that a slow commit lets nobody in."""
 _COMING_SECONDS = 0.02
-"""An answer that was given is in Redis by then: it leaves together with the response."""
+"""What a gateway tells Redis leaves with its response: who knows the response finds it there by then."""
 
 
 class Accepted(Later):
@@ -36,6 +35,34 @@ class Accepted(Later):
         body = orjson.dumps({"id": ticket, "status": "accepted", "location": location})
         headers = {"location": location, "preference-applied": "respond-async"}
         super().__init__(Response(body, status_code=202, headers=headers, media_type="application/json"))
+
+
+class Hold(NamedTuple):
+    """A request and the Idempotency-Key it holds, if it has one.
+
+    ``ticket`` is what its answer is found by: that of who claimed the key first, whose place it may have
+    taken; ``claimant`` is what it claimed the key with.
+    """
+
+    memory: Memory
+    name: str | None
+    claimant: str
+    ticket: str
+
+    def accept(self) -> None:
+        """Kafka has the request."""
+        if self.name is not None:
+            self.memory.accept(self.name, self.ticket)
+
+    def release(self) -> None:
+        """Kafka does not have it."""
+        if self.name is not None:
+            self.memory.release(self.name, self.claimant)
+
+    def keep(self, answer: bytes) -> None:
+        """It is answered."""
+        if self.name is not None:
+            self.memory.keep(self.ticket, answer)
 
 
 def location_of(ticket: str) -> str:
@@ -69,31 +96,33 @@ async def ask_kept(
     Refusal
         KeyReused, InFlight, MemoryUnavailable, and whatever an exchange refuses.
     """
-    name = None if wanted.key is None else claim_name(call.principal, path, wanted.key)
     ticket = new_ticket(call.principal)
-    if name is None:
+    hold = Hold(memory, None, ticket, ticket)
+    if wanted.key is None:
         await memory.check()
     else:
+        name = claim_name(call.principal, path, wanted.key)
         lease_ms = round((deadline_seconds + _LEASE_SECONDS) * 1000)
-        claim = await memory.claim(name, fingerprint=fingerprint(body), ticket=ticket, lease_ms=lease_ms)
-        kept = await _known(memory, claim, wanted)
+        claim = await _claimed(
+            memory, name, wanted, fingerprint=fingerprint(body), ticket=ticket, lease_ms=lease_ms
+        )
+        kept = _known(claim, wanted)
         if kept is not None:
             return kept
-        ticket = claim.ticket
-    call.take_key(ticket)
+        hold = Hold(memory, name, ticket, claim.ticket)
+    call.take_key(hold.ticket)
     try:
-        reply = await _ask(exchange, asked, wanted, ticket)
+        reply = await _ask(exchange, asked, wanted, hold)
     except DeadlineExceeded:
-        await _accepted(memory, name)
+        hold.accept()
         raise
     except Refusal:
-        await _released(memory, name)
+        hold.release()
         raise
     if reply is None:
-        await _accepted(memory, name)
-        raise Accepted(ticket)
-    if name is not None and reply.value is not None:
-        memory.keep(ticket, reply.value)
+        raise Accepted(hold.ticket)
+    if reply.value is not None:
+        hold.keep(reply.value)
     return reply
 
 
@@ -104,7 +133,18 @@ def kept_reply(ticket: str, value: bytes) -> Reply:
     return Reply(ticket.encode(), value, b"abstained" if abstained == [True] else None)
 
 
-async def _known(memory: Memory, claim: Claim, wanted: Preferences) -> Reply | None:
+async def _claimed(
+    memory: Memory, name: str, wanted: Preferences, *, fingerprint: str, ticket: str, lease_ms: int
+) -> Claim:
+    """A claim, asked again where what answers it may be on its way to Redis."""
+    claim = await memory.claim(name, fingerprint=fingerprint, ticket=ticket, lease_ms=lease_ms)
+    if claim.state == "leased" or (claim.state == "accepted" and not wanted.asynchronous):
+        await asyncio.sleep(_COMING_SECONDS)
+        claim = await memory.claim(name, fingerprint=fingerprint, ticket=ticket, lease_ms=lease_ms)
+    return claim
+
+
+def _known(claim: Claim, wanted: Preferences) -> Reply | None:
     """What a claim says without asking anew; None where this request is the one to be answered."""
     if claim.state == "claimed":
         return None
@@ -112,46 +152,20 @@ async def _known(memory: Memory, claim: Claim, wanted: Preferences) -> Reply | N
         raise KeyReused(
             f"the Idempotency-Key {wanted.key!r} came with another body before; give this request another key"
         )
-    if claim.answer is None and wanted.asynchronous and claim.state == "accepted":
+    if claim.answer is not None:
+        return kept_reply(claim.ticket, claim.answer)
+    if wanted.asynchronous and claim.state == "accepted":
         raise Accepted(claim.ticket)
-    answer = claim.answer
-    if answer is None:
-        answer = await _coming(memory, claim.ticket)
-    if answer is not None:
-        return kept_reply(claim.ticket, answer)
     raise InFlight(
         f"the first request with the Idempotency-Key {wanted.key!r} is not answered yet; "
         f"ask again, or look at {location_of(claim.ticket)}"
     )
 
 
-async def _coming(memory: Memory, ticket: str) -> bytes | None:
-    """The answer of a first request, where it is given and on its way to Redis."""
-    await asyncio.sleep(_COMING_SECONDS)
-    return await memory.answer(ticket)
-
-
-async def _ask(exchange: Exchange, asked: Asked, wanted: Preferences, ticket: str) -> Reply | None:
-    key, model, version = ticket.encode(), asked.served.name, asked.version
+async def _ask(exchange: Exchange, asked: Asked, wanted: Preferences, hold: Hold) -> Reply | None:
+    key, model, version = hold.ticket.encode(), asked.served.name, asked.version
     if wanted.asynchronous:
         return await exchange.ask_later(
-            key, asked.body, model=model, version=version, wait_seconds=wanted.wait_seconds
+            key, asked.body, hold.accept, model=model, version=version, wait_seconds=wanted.wait_seconds
         )
     return await exchange.ask(key, asked.body, model=model, version=version, kept=True)
-
-
-async def _accepted(memory: Memory, name: str | None) -> None:
-    """Kafka has the request, whatever Redis says to it."""
-    if name is not None:
-        try:
-            await memory.accept(name)
-        except MemoryUnavailable:
-            _log.warning("a claim could not be confirmed", claim=name)
-
-
-async def _released(memory: Memory, name: str | None) -> None:
-    if name is not None:
-        try:
-            await memory.release(name)
-        except MemoryUnavailable:
-            _log.warning("a claim could not be released; it ends with its lease", claim=name)

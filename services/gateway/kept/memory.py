@@ -10,15 +10,12 @@ import time
 from typing import Any, NamedTuple
 
 import redis
-import structlog
 from redis.exceptions import NoScriptError
 
 from atalaia.errors import Unavailable
 from atalaia.topics import RESULTS
 from services.gateway.kept.line import Argument, Line
 from services.gateway.kept.scripts import read_script
-
-_log = structlog.get_logger()
 
 KEPT_MS = RESULTS.retention_ms
 """How long answers and claims are kept: as long as `results` is."""
@@ -66,6 +63,7 @@ class Memory:
         self._given: dict[str, bytes] = {}
         self._keep = read_script("keep")
         self._claim = read_script("claim")
+        self._release = read_script("release")
         self._claim_digest = hashlib.sha1(self._claim.encode(), usedforsecurity=False).hexdigest()
 
     async def check(self) -> None:
@@ -94,6 +92,7 @@ class Memory:
         Raises
         ------
         MemoryUnavailable
+            where Redis does not answer; it lets go of the key, should it have heard of the claim.
         """
         keys = self._names.claim(name), self._names.accepted(name)
         values = fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")
@@ -101,12 +100,13 @@ class Memory:
             said = await self._ask("EVALSHA", self._claim_digest, 2, *keys, *values)
         except NoScriptError:
             said = await self._ask("EVAL", self._claim, 2, *keys, *values)
+        except MemoryUnavailable:
+            self.release(name, ticket)
+            raise
         if said == 1:
             return Claim("claimed", ticket)
         state, held, *answer = said
-        # A claim asked again after its connection broke finds itself.
-        own = state == b"leased" and held.decode() == ticket
-        return Claim("claimed" if own else state.decode(), held.decode(), answer[0] if answer else None)
+        return Claim(state.decode(), held.decode(), answer[0] if answer else None)
 
     def keep(self, ticket: str, answer: bytes) -> None:
         """Show an answer to whoever asks from the loop's next turn on: a response to it is read no earlier.
@@ -117,13 +117,13 @@ class Memory:
             asyncio.get_running_loop().call_soon(self._keep_given)
         self._given[ticket] = answer
 
-    async def accept(self, name: str) -> None:
-        """Kafka has the request that claimed this key: nobody takes its place any more."""
-        await self._ask("SET", self._names.accepted(name), "1", "PX", KEPT_MS)
+    def accept(self, name: str, ticket: str) -> None:
+        """Kafka has the request of this ticket: nobody takes its place any more."""
+        self._tell("SET", self._names.accepted(name), ticket, "PX", KEPT_MS)
 
-    async def release(self, name: str) -> None:
-        """The request that claimed this key was not accepted: the next one may try."""
-        await self._ask("DEL", self._names.claim(name), self._names.accepted(name))
+    def release(self, name: str, ticket: str) -> None:
+        """The request that claimed this key with this ticket was not accepted: the next one may try."""
+        self._tell("EVAL", self._release, 1, self._names.claim(name), ticket)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -134,9 +134,13 @@ class Memory:
     def _keep_given(self) -> None:
         """Tell Redis of all answers at once: they come many at a time, and one command costs half as much."""
         given, self._given = self._given, {}
-        if given and self._line is not None:
+        if given:
             values = [value for answer in given.values() for value in (answer, KEPT_MS)]
-            self._line.tell("EVAL", self._keep, len(given), *map(self._names.answer, given), 0, *values)
+            self._tell("EVAL", self._keep, len(given), *map(self._names.answer, given), 0, *values)
+
+    def _tell(self, *command: Argument) -> None:
+        if self._line is not None:
+            self._line.tell(*command)
 
     async def _ask(self, *command: Argument) -> Any:
         if self._line is None:
@@ -145,8 +149,7 @@ class Memory:
             return await self._line.ask(*command)
         except NoScriptError:
             raise
-        except (redis.RedisError, OSError) as error:
-            _log.warning("Redis does not answer", reason=str(error))
+        except redis.RedisError as error:
             raise MemoryUnavailable from error
 
 
