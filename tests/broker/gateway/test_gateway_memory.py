@@ -129,13 +129,6 @@ async def test_claims_expire_with_the_answers(memory: Memory, redis_url: str) ->
     assert 86_390_000 < left_ms <= 86_400_000
 
 
-async def test_a_redis_that_forgot_the_script_is_told_it_again(memory: Memory, redis_url: str) -> None:
-    await claimed(memory, "ticket-0")
-    with redis.Redis.from_url(redis_url) as store:
-        store.script_flush()
-    assert await claimed(memory, "ticket-1") == Claim("leased", "ticket-0")
-
-
 async def test_a_line_outlives_its_connection_and_one_command_that_is_refused(redis_url: str) -> None:
     line = Line(redis_url, timeout_seconds=5.0)
     await line.ask("SET", "line", "text")

@@ -1,4 +1,5 @@
--- Who takes an Idempotency-Key: 1 where this request does, else what is known of the one that did, and its ticket.
+-- What became of an Idempotency-Key that was found claimed, and the ticket it is for; 1 where it is free again, and
+-- this request's now.
 -- KEYS claim, accepted; ARGV fingerprint, ticket, lease ms, expiry ms, prefix of answers.
 -- A claim says: fingerprint, the ticket that is answered, the ticket of who claimed it last, its lease and expiry.
 local claim = ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4]
