@@ -19,7 +19,8 @@ from services.gateway.kept.scripts import read_script
 
 _log = structlog.get_logger()
 
-_AT_ONCE = 500
+_AT_ONCE = 50
+"""More would keep the event loop and Redis from those who wait for them, for a millisecond at a time."""
 _RETRY_SECONDS = 0.5
 _LOOK_SECONDS = 1.0
 """How often Redis is asked whether it still knows what it was given."""
