@@ -97,8 +97,8 @@ class Memory:
             if await self._ask("SET", key, claim, "NX", "PX", KEPT_MS):
                 return Claim("claimed", ticket)
             # The script is for who was not the first: it costs twice as much.
-            values = fingerprint, ticket, lease_ms, KEPT_MS, self._names.answer("")
-            said = await self._ask("EVAL", self._claim, 2, key, self._names.accepted(name), *values)
+            keys = key, self._names.accepted(name)
+            said = await self._ask("EVAL", self._claim, 2, *keys, claim, self._names.answer(""))
         except MemoryUnavailable:
             self.release(name, ticket)
             raise

@@ -8,6 +8,6 @@ if ticket == claimant then
   redis.call('DEL', KEYS[1])
 else
   -- Taken from another, whose request Kafka may have: its ticket stays.
-  redis.call('SET', KEYS[1], fingerprint .. ' ' .. ticket .. ' ' .. claimant .. ' 0 ' .. expiry_ms, 'KEEPTTL')
+  redis.call('SET', KEYS[1], table.concat({fingerprint, ticket, claimant, 0, expiry_ms}, ' '), 'KEEPTTL')
 end
 return 1
