@@ -66,7 +66,9 @@ class Gateway:
         self._catalog_read = threading.Event()
         self.memory = Memory(settings.redis.url, settings.kafka.topic_prefix)
         self._keeper = (
-            None if settings.redis.url is None else ResultKeeper(settings.kafka, settings.redis.url)
+            None
+            if settings.redis.url is None
+            else ResultKeeper(settings.kafka, settings.redis.url, self.memory.shown)
         )
         self._stop = threading.Event()
         self._tasks: list[asyncio.Task[None]] = []

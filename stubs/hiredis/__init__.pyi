@@ -1,1 +1,16 @@
+from collections.abc import Callable
+from typing import Any
+
+class PushNotification(list[Any]): ...
+
+class Reader:
+    def __init__(
+        self,
+        *,
+        replyError: Callable[[str], Exception] = ...,  # noqa: N803 - its own name
+        notEnoughData: object = ...,  # noqa: N803
+    ) -> None: ...
+    def feed(self, buf: bytes, /) -> None: ...
+    def gets(self) -> Any: ...
+
 def pack_command(cmd: tuple[bytes | str | int, ...]) -> bytes: ...

@@ -8,7 +8,9 @@ from functools import partial
 import redis
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from redis.backoff import NoBackoff
 from redis.commands.core import Script
+from redis.retry import Retry
 
 from atalaia.settings import KafkaSettings
 from atalaia.stream.clients import consumer
@@ -16,10 +18,12 @@ from atalaia.telemetry.logs import KAFKA_LOGGER
 from atalaia.topics import RESULTS
 from services.gateway.kept.memory import KEPT_MS, Names
 from services.gateway.kept.scripts import read_script
+from services.gateway.kept.shown import Shown
 
 _log = structlog.get_logger()
 
-_AT_ONCE = 50
+_AT_ONCE = 500
+_WRITTEN_AT_ONCE = 50
 """More would keep the event loop and Redis from those who wait for them, for a millisecond at a time."""
 _RETRY_SECONDS = 0.5
 _LOOK_SECONDS = 1.0
@@ -35,10 +39,15 @@ class ResultKeeper:
 
     Answers and the position behind them are written together, so a Redis that was lost or set back is filled
     again from where it stands. Taking an answer in twice changes nothing, so no gateway can do harm.
+
+    Parameters
+    ----------
+    shown : the answers this process has put there itself, which are passed over
     """
 
-    def __init__(self, kafka: KafkaSettings, redis_url: str) -> None:
+    def __init__(self, kafka: KafkaSettings, redis_url: str, shown: Shown) -> None:
         self._kafka = kafka
+        self._shown = shown
         self._topic = kafka.topic_prefix + RESULTS.name
         self._names = Names(kafka.topic_prefix)
         self._url = redis_url
@@ -59,35 +68,40 @@ class ResultKeeper:
     def _run(self) -> None:
         said = ""
         while not self._stop.is_set():
-            store = redis.Redis.from_url(self._url, socket_timeout=5.0)
-            client = consumer(
-                self._kafka,
-                **{
-                    "group.id": f"{self._kafka.topic_prefix}gateway-results",
-                    "partition.assignment.strategy": "range",
-                    "session.timeout.ms": 6_000,
-                    "heartbeat.interval.ms": 500,
-                    "auto.offset.reset": "earliest",
-                    "fetch.wait.max.ms": 20,
-                    "logger": KAFKA_LOGGER,
-                },
-            )
             try:
-                client.subscribe([self._topic], on_assign=partial(self._assign, store))
-                self._keep(client, store)
+                with contextlib.closing(connect(self._url)) as store:
+                    self._keep_all(store)
                 said = ""
             except (KafkaException, redis.RedisError, _Forgotten) as error:
                 if str(error) != said:
                     said = str(error)
                     _log.warning("results cannot be kept, trying again", reason=said)
                 self._stop.wait(_RETRY_SECONDS)
-            finally:
-                # Partitions given in its last moment are looked up in a Redis that may be away.
-                with contextlib.suppress(KafkaException, redis.RedisError):
-                    client.close()
-                store.close()
+
+    def _keep_all(self, store: redis.Redis) -> None:
+        """Read the partitions that are ours, until the end or until something is wrong."""
+        client = consumer(
+            self._kafka,
+            **{
+                "group.id": f"{self._kafka.topic_prefix}gateway-results",
+                "partition.assignment.strategy": "range",
+                "session.timeout.ms": 6_000,
+                "heartbeat.interval.ms": 500,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 20,
+                "logger": KAFKA_LOGGER,
+            },
+        )
+        try:
+            client.subscribe([self._topic], on_assign=partial(self._assign, store))
+            self._keep(client, store)
+        finally:
+            # Partitions given in its last moment are looked up in a Redis that may be away.
+            with contextlib.suppress(KafkaException, redis.RedisError):
+                client.close()
 
     def _assign(self, store: redis.Redis, client: Consumer, assigned: list[TopicPartition]) -> None:
+        self._shown.forget()
         self._positions = {entry.partition: self._stored(store, entry.partition) for entry in assigned}
         client.assign(
             [
@@ -111,20 +125,29 @@ class ResultKeeper:
                 self._look(store)
 
     def _store(self, messages: list[Message], write: Script) -> None:
-        """Write answers and positions, unless Redis has meanwhile lost what came before them."""
+        """Write answers and the positions behind them, unless Redis has lost what came before.
+
+        Positions go with the last of the answers: behind what is written they would hide what is not.
+        """
         now_ms = time.time_ns() // 1_000_000
         ends: dict[int, int] = {}
         answers: list[str] = []
         values: list[bytes | int] = []
         for message in messages:
             key, value, partition = message.key(), message.value(), message.partition() or 0
-            left_ms = message.timestamp()[1] + KEPT_MS - now_ms
-            if key and value and left_ms > 0:
-                answers.append(self._names.answer(key.decode("utf-8", "replace")))
-                values += value, left_ms
             ends[partition] = (message.offset() or 0) + 1
+            # Only a position that is there tells whether Redis has lost what was shown.
+            shown = key and self._positions.get(partition) and self._shown.take(key)
+            if key and value and not shown:
+                left_ms = message.timestamp()[1] + KEPT_MS - now_ms
+                if left_ms > 0:
+                    answers.append(self._names.answer(key.decode("utf-8", "replace")))
+                    values += value, left_ms
         if not ends:
             return
+        while len(answers) > _WRITTEN_AT_ONCE:
+            write(answers[:_WRITTEN_AT_ONCE], [0, *values[: 2 * _WRITTEN_AT_ONCE]])
+            del answers[:_WRITTEN_AT_ONCE], values[: 2 * _WRITTEN_AT_ONCE]
         moves = [step for entry, end in ends.items() for step in (self._positions.get(entry, 0), end)]
         lost = write([*map(self._names.position, ends), *answers], [len(ends), *moves, *values])
         if lost:
@@ -137,6 +160,15 @@ class ResultKeeper:
         for partition, position in self._positions.items():
             if self._stored(store, partition) < position:
                 raise _forgotten(partition)
+
+
+def connect(redis_url: str) -> redis.Redis:
+    """One connection that says so when it breaks, and is not made anew behind our back.
+
+    A Redis that comes back has lost its last second: what was shown in it has to be read again.
+    """
+    never = Retry(NoBackoff(), 0)
+    return redis.Redis.from_url(redis_url, socket_timeout=5.0, single_connection_client=True, retry=never)
 
 
 def _forgotten(partition: int) -> _Forgotten:

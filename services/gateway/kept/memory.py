@@ -6,6 +6,8 @@ taken anew.
 
 import asyncio
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import redis
@@ -14,6 +16,7 @@ from atalaia.errors import Unavailable
 from atalaia.topics import RESULTS
 from services.gateway.kept.line import Argument, Line
 from services.gateway.kept.scripts import read_script
+from services.gateway.kept.shown import Shown
 
 KEPT_MS = RESULTS.retention_ms
 """How long answers and claims are kept: as long as `results` is."""
@@ -56,6 +59,7 @@ class Memory:
     """
 
     def __init__(self, url: str | None, prefix: str) -> None:
+        self.shown = Shown()
         self._names = Names(prefix)
         self._line = None if url is None else Line(url, timeout_seconds=_TIMEOUT_SECONDS)
         self._given: dict[str, bytes] = {}
@@ -135,11 +139,13 @@ class Memory:
         given, self._given = self._given, {}
         if given:
             values = [value for answer in given.values() for value in (answer, KEPT_MS)]
-            self._tell("EVAL", self._keep, len(given), *map(self._names.answer, given), 0, *values)
+            names = map(self._names.answer, given)
+            heard = partial(self.shown.add, list(map(str.encode, given)), self.shown.time)
+            self._tell("EVAL", self._keep, len(given), *names, 0, *values, heard=heard)
 
-    def _tell(self, *command: Argument) -> None:
+    def _tell(self, *command: Argument, heard: Callable[[], None] | None = None) -> None:
         if self._line is not None:
-            self._line.tell(*command)
+            self._line.tell(*command, heard=heard)
 
     async def _ask(self, *command: Argument) -> Any:
         if self._line is None:

@@ -4,7 +4,8 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,21 @@ async def claimed(memory: Memory, ticket: str, *, body: str = "f", lease_ms: int
     return await memory.claim("key", fingerprint=body, ticket=ticket, lease_ms=lease_ms)
 
 
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def line_to(answer: Answer) -> AsyncIterator[Line]:
+    """A line to what answers like a Redis; both are closed, else uvloop waits for ever."""
+    async with asyncio.timeout(10), await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        line = Line(f"redis://127.0.0.1:{port}/0?protocol=2", timeout_seconds=2.0)
+        try:
+            yield line
+        finally:
+            await line.close()
+
+
 async def test_one_of_many_has_a_key_and_the_others_learn_who(memory: Memory) -> None:
     claims = await asyncio.gather(*(claimed(memory, f"ticket-{at}") for at in range(8)))
     assert claims == [Claim("claimed", "ticket-0"), *[Claim("leased", "ticket-0")] * 7]
@@ -64,6 +80,13 @@ async def test_the_first_answer_stays(memory: Memory) -> None:
         memory.keep("ticket-0", answer)
         await asyncio.sleep(0)
     assert await memory.answer("ticket-0") == b"first"
+
+
+async def test_what_redis_holds_need_not_come_from_results(memory: Memory) -> None:
+    memory.keep("ticket-0", b"{}")
+    assert await memory.answer("ticket-0") is None  # asked first
+    assert await memory.answer("ticket-0") == b"{}"
+    assert [memory.shown.take(ticket) for ticket in (b"ticket-0", b"ticket-1")] == [True, False]
 
 
 async def test_what_is_told_last_is_told_before_the_line_is_closed(redis_url: str) -> None:
@@ -157,17 +180,33 @@ async def test_a_line_outlives_a_connection_that_was_reset_while_it_was_idle() -
         writer.transport.abort()
         closed.put_nowait(True)
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    line = Line(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0?protocol=2", timeout_seconds=2.0)
-    async with asyncio.timeout(10):
+    async with line_to(answer) as line:
         assert await line.ask("BREAK") == b"OK"
         await closed.get()
         await asyncio.sleep(0.05)
         assert await line.ask("PING") == b"OK"
-        await line.close()
-        await closed.get()
-    server.close()
-    await server.wait_closed()
+
+
+async def test_while_redis_reads_its_file_it_is_away_and_is_told_again() -> None:
+    asked: list[bytes] = []
+    heard: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if b"ASK" in data:
+                asked.append(data)
+            loading = b"ASK" in data and len(asked) < 4
+            writer.write((b"-LOADING its file\r\n" if loading else b"+OK\r\n") * data.count(b"*"))
+        writer.close()
+
+    async with line_to(answer) as line:
+        line.tell("TELL", heard=lambda: heard.append("TELL"))
+        with pytest.raises(redis.ConnectionError, match="LOADING"):
+            await line.ask("ASK")
+        assert not heard
+        assert await line.ask("ASK") == b"OK"
+        assert heard == ["TELL"]
+        assert [b"TELL" in data for data in asked] == [True] * 4
 
 
 async def test_a_redis_that_is_silent_or_away_is_told_in_time_and_found_again(tmp_path: Path) -> None:

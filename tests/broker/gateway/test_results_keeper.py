@@ -9,8 +9,9 @@ import pytest
 import redis
 
 from atalaia.settings import KafkaSettings
-from services.gateway.kept.keeping import ResultKeeper, _Forgotten
+from services.gateway.kept.keeping import ResultKeeper, _Forgotten, connect
 from services.gateway.kept.scripts import read_script
+from services.gateway.kept.shown import Shown
 
 pytestmark = pytest.mark.broker
 
@@ -27,27 +28,71 @@ def answer(offset: int) -> Mock:
 
 @pytest.fixture
 def store(empty_redis_url: str) -> Iterator[redis.Redis]:
-    client = redis.Redis.from_url(empty_redis_url)
+    client = connect(empty_redis_url)
     yield client
     client.close()
 
 
-def test_an_answer_is_not_written_where_those_before_it_are_gone(store: redis.Redis, redis_url: str) -> None:
-    keeper = ResultKeeper(KafkaSettings(topic_prefix=f"{uuid.uuid4().hex[:8]}."), redis_url)
-    write = store.register_script(read_script("keep"))
-    keeper._store([answer(0), answer(1)], write)
-    keeper._store([answer(2)], write)
-    assert len(list(store.scan_iter(match="*:answer:*"))) == 3
+class Kept:
+    """A keeper, and what it has written."""
+
+    def __init__(self, store: redis.Redis) -> None:
+        self.prefix, self.shown, self.store = f"{uuid.uuid4().hex[:8]}.", Shown(), store
+        self._keeper = ResultKeeper(KafkaSettings(topic_prefix=self.prefix), "", self.shown)
+        self._write = store.register_script(read_script("keep"))
+
+    def keep(self, *offsets: int) -> None:
+        self._keeper._store([answer(offset) for offset in offsets], self._write)
+
+    @property
+    def answers(self) -> dict[int, object]:
+        names = self.store.scan_iter(match=f"{self.prefix}gateway:answer:*")
+        return {int(name.rsplit(b"-", 1)[1]): self.store.get(name) for name in names}
+
+
+def test_an_answer_is_not_written_where_those_before_it_are_gone(store: redis.Redis) -> None:
+    kept = Kept(store)
+    kept.keep(0, 1)
+    kept.keep(2)
+    assert len(kept.answers) == 3
     store.flushall()
     with pytest.raises(_Forgotten):
-        keeper._store([answer(3)], write)
+        kept.keep(3)
     assert list(store.scan_iter()) == []
 
 
-def test_what_was_shown_already_is_not_replaced(store: redis.Redis, redis_url: str) -> None:
-    prefix = f"{uuid.uuid4().hex[:8]}."
-    store.set(f"{prefix}gateway:answer:ticket-0", b"shown")
-    keeper = ResultKeeper(KafkaSettings(topic_prefix=prefix), redis_url)
-    keeper._store([answer(0), answer(1)], store.register_script(read_script("keep")))
-    shown = [store.get(f"{prefix}gateway:answer:ticket-{at}") for at in range(2)]
-    assert shown == [b"shown", b"{}"]
+def test_what_was_shown_already_is_not_replaced(store: redis.Redis) -> None:
+    kept = Kept(store)
+    store.set(f"{kept.prefix}gateway:answer:ticket-0", b"shown")
+    kept.keep(0, 1)
+    assert kept.answers == {0: b"shown", 1: b"{}"}
+
+
+def test_a_backlog_is_written_whole_and_positions_with_its_end(store: redis.Redis) -> None:
+    kept = Kept(store)
+    kept.keep(*range(120))
+    assert sorted(kept.answers) == list(range(120))
+    assert store.get(f"{kept.prefix}gateway:results:0") == b"120"
+
+
+def test_what_this_process_has_put_into_redis_is_passed_over(store: redis.Redis) -> None:
+    kept = Kept(store)
+    tickets = {b"ticket-%d" % offset for offset in (0, 2, 3)}
+    kept.shown.add(tickets, kept.shown.time)
+    kept.keep(0)  # a partition without a position: nothing would tell that Redis has lost what it held
+    kept.keep(1, 2)
+    assert sorted(kept.answers) == [0, 1]
+    kept.shown.forget()
+    kept.keep(3)
+    assert sorted(kept.answers) == [0, 1, 3]
+    assert store.get(f"{kept.prefix}gateway:results:0") == b"4"
+
+
+def test_a_connection_that_broke_is_not_made_anew_in_silence(store: redis.Redis, redis_url: str) -> None:
+    """The Redis behind it may be one that has lost its last second."""
+    kept = Kept(store)
+    kept.keep(0)
+    with redis.Redis.from_url(redis_url) as other:
+        other.client_kill_filter(skipme=True)
+    with pytest.raises(redis.ConnectionError):
+        kept.keep(1)
