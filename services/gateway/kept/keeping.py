@@ -101,18 +101,21 @@ class ResultKeeper:
                 client.close()
 
     def _assign(self, store: redis.Redis, client: Consumer, assigned: list[TopicPartition]) -> None:
-        self._shown.forget()
+        """Go on where Redis stands; each partition has a position from now on, which tells of a wipe."""
+        for entry in assigned:
+            store.set(self._names.position(entry.partition), 0, nx=True)
         self._positions = {entry.partition: self._stored(store, entry.partition) for entry in assigned}
+        self._shown.forget()  # what was shown before the positions were read may be gone
         client.assign(
             [
-                TopicPartition(self._topic, partition, position or OFFSET_BEGINNING)
+                TopicPartition(self._topic, partition, position if position > 0 else OFFSET_BEGINNING)
                 for partition, position in self._positions.items()
             ]
         )
 
     def _stored(self, store: redis.Redis, partition: int) -> int:
         found = store.get(self._names.position(partition))
-        return int(found) if isinstance(found, bytes) else 0
+        return int(found) if isinstance(found, bytes) else -1
 
     def _keep(self, client: Consumer, store: redis.Redis) -> None:
         write = store.register_script(read_script("keep"))
@@ -136,9 +139,7 @@ class ResultKeeper:
         for message in messages:
             key, value, partition = message.key(), message.value(), message.partition() or 0
             ends[partition] = (message.offset() or 0) + 1
-            # Only a position that is there tells whether Redis has lost what was shown.
-            shown = key and self._positions.get(partition) and self._shown.take(key)
-            if key and value and not shown:
+            if key and value and not self._shown.take(key):
                 left_ms = message.timestamp()[1] + KEPT_MS - now_ms
                 if left_ms > 0:
                     answers.append(self._names.answer(key.decode("utf-8", "replace")))

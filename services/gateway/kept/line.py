@@ -97,12 +97,13 @@ class Line:
         """Until nobody waits for an answer."""
         try:
             while self._sent or self._waiting:
+                limit = asyncio.timeout(self._timeout_seconds)
                 try:
-                    async with asyncio.timeout(self._timeout_seconds) as limit:
+                    async with limit:
                         await self._exchange(limit)
                 except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                     await self._disconnect()
-                    if self._tried_again or isinstance(error, TimeoutError):
+                    if self._tried_again or limit.expired():
                         self._give_up(error)
                     else:
                         self._tried_again = True
@@ -128,9 +129,9 @@ class Line:
             if isinstance(answer, redis.ConnectionError):
                 raise answer
             if not isinstance(answer, hiredis.PushNotification):
+                self._tried_again = False
                 _settle(self._sent.popleft(), answer)
         self.answered_at = time.monotonic()
-        self._tried_again = False
 
     async def _connect(self) -> asyncio.StreamReader:
         """Where answers come from; on a new connection all that has none is sent again, the oldest first."""

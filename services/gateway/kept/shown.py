@@ -1,5 +1,6 @@
 """The answers this process has put into Redis itself: `results` need not bring them there again."""
 
+import threading
 from collections.abc import Collection
 
 _MOST = 20_000
@@ -26,16 +27,18 @@ class Shown:
     def __init__(self) -> None:
         self.time = 0
         """How often all was forgotten: what was sent to a Redis before it was found empty says nothing."""
+        self._lock = threading.Lock()
         self._new: set[bytes] = set()
         self._old: set[bytes] = set()
 
     def add(self, tickets: Collection[bytes], time: int) -> None:
         """Redis holds the answers of these; they were sent to it at ``time``."""
-        if time != self.time:
-            return
-        if len(self._new) >= _MOST:
-            self._old, self._new = self._new, set()
-        self._new.update(tickets)
+        with self._lock:
+            if time != self.time:
+                return
+            if len(self._new) >= _MOST:
+                self._old, self._new = self._new, set()
+            self._new.update(tickets)
 
     def take(self, ticket: bytes) -> bool:
         """Whether Redis holds the answer of this one, which is then asked no more."""
@@ -47,5 +50,6 @@ class Shown:
 
     def forget(self) -> None:
         """Redis has lost what it held."""
-        self.time += 1
-        self._new, self._old = set(), set()
+        with self._lock:
+            self.time += 1
+            self._new, self._old = set(), set()

@@ -187,6 +187,24 @@ async def test_a_line_outlives_a_connection_that_was_reset_while_it_was_idle() -
         assert await line.ask("PING") == b"OK"
 
 
+async def test_a_redis_that_breaks_off_in_every_answer_is_given_up() -> None:
+    tries: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if b"GET" in data:
+                tries.append(data)
+                writer.write(b"$100\r\npart")
+                break
+            writer.write(b"+OK\r\n" * data.count(b"*"))
+        writer.close()
+
+    async with line_to(answer) as line:
+        with pytest.raises(redis.ConnectionError, match="closed the connection"):
+            await line.ask("GET", "long")
+    assert len(tries) == 2
+
+
 async def test_while_redis_reads_its_file_it_is_away_and_is_told_again() -> None:
     asked: list[bytes] = []
     heard: list[str] = []

@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 import redis
+from confluent_kafka import TopicPartition
 
 from atalaia.settings import KafkaSettings
 from services.gateway.kept.keeping import ResultKeeper, _Forgotten, connect
@@ -40,6 +41,10 @@ class Kept:
         self.prefix, self.shown, self.store = f"{uuid.uuid4().hex[:8]}.", Shown(), store
         self._keeper = ResultKeeper(KafkaSettings(topic_prefix=self.prefix), "", self.shown)
         self._write = store.register_script(read_script("keep"))
+        self.assign()
+
+    def assign(self) -> None:
+        self._keeper._assign(self.store, Mock(), [TopicPartition("results", 0)])
 
     def keep(self, *offsets: int) -> None:
         self._keeper._store([answer(offset) for offset in offsets], self._write)
@@ -77,15 +82,28 @@ def test_a_backlog_is_written_whole_and_positions_with_its_end(store: redis.Redi
 
 def test_what_this_process_has_put_into_redis_is_passed_over(store: redis.Redis) -> None:
     kept = Kept(store)
-    tickets = {b"ticket-%d" % offset for offset in (0, 2, 3)}
-    kept.shown.add(tickets, kept.shown.time)
-    kept.keep(0)  # a partition without a position: nothing would tell that Redis has lost what it held
-    kept.keep(1, 2)
-    assert sorted(kept.answers) == [0, 1]
-    kept.shown.forget()
-    kept.keep(3)
-    assert sorted(kept.answers) == [0, 1, 3]
-    assert store.get(f"{kept.prefix}gateway:results:0") == b"4"
+    kept.shown.add({b"ticket-0", b"ticket-2", b"ticket-3"}, kept.shown.time)
+    kept.keep(0, 1)
+    assert sorted(kept.answers) == [1]
+    kept.assign()
+    kept.keep(2)
+    assert sorted(kept.answers) == [1, 2]
+    assert store.get(f"{kept.prefix}gateway:results:0") == b"3"
+
+
+@pytest.mark.parametrize("already", [0, 1])
+def test_a_redis_that_was_wiped_after_it_was_shown_answers_is_noticed(
+    store: redis.Redis, already: int
+) -> None:
+    kept = Kept(store)
+    kept.keep(*range(already))
+    kept.shown.add({b"ticket-9"}, kept.shown.time)
+    store.flushall()
+    with pytest.raises(_Forgotten):
+        kept.keep(9)
+    kept.assign()
+    kept.keep(*range(10))
+    assert sorted(kept.answers) == list(range(10))
 
 
 def test_a_connection_that_broke_is_not_made_anew_in_silence(store: redis.Redis, redis_url: str) -> None:

@@ -5,7 +5,7 @@
 local count = tonumber(ARGV[1])
 for at = 1, count do
   -- Written blindly, a position would hide that the answers behind it are gone.
-  if (tonumber(redis.call('GET', KEYS[at])) or 0) < tonumber(ARGV[2 * at]) then
+  if tonumber(redis.call('GET', KEYS[at]) or -1) < tonumber(ARGV[2 * at]) then
     return at
   end
 end
