@@ -15,7 +15,8 @@ from typing import Any
 
 from atalaia.runtime.machine import Machine
 from bench import bundles, rig
-from bench.load import Load, run
+from bench.http_load import run
+from bench.load import Load
 from bench.peers import mlserver, noop
 
 REPEATS = 3

@@ -18,8 +18,8 @@ from atalaia.inference.rows import FloatArray
 from bench import bundles, rig
 from bench.grpc_load import run as run_grpc
 from bench.grpc_load import write_messages
+from bench.http_load import run as run_http
 from bench.load import Load
-from bench.load import run as run_http
 from bench.peers import noop_grpc
 from services.gateway.grpc.inference_pb2 import ModelInferRequest
 

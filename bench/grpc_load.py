@@ -1,42 +1,30 @@
-"""Load over gRPC from a process of its own, so that making calls is nobody's CPU time but its own.
+"""Load over gRPC: so many calls are under way on each connection, and the next is made when one is answered.
 
-Closed loop, as `bench.load`: so many calls are under way on each connection, and the next one is made when
-one is answered. Frames of HTTP/2 are written beforehand but for the number of their stream, so that the
-generator costs about what that over HTTP does.
+Frames of HTTP/2 are written beforehand but for the number of their stream, so that the generator costs about
+what that over HTTP does.
 
-`run` starts it; by hand it is ``python -m bench.grpc_load HOST:PORT MESSAGES --connections N --calls N``,
-with MESSAGES a file of ModelInferRequests, each after its length in four bytes, and prints a `Load` as JSON.
+``python -m bench.grpc_load HOST:PORT MESSAGES``, with MESSAGES a file of ModelInferRequests, each after its
+length in four bytes.
 """
 
-import argparse
-import asyncio
-import subprocess
-import sys
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
 
-import msgspec
-import numpy as np
-import psutil
-import uvloop
-
-from bench.load import Load
+from bench import load
+from bench.load import Connection, Load
 from services.gateway.grpc.http2 import frames
 from services.gateway.grpc.http2.headers import write_headers
 
 METHOD = b"/inference.GRPCInferenceService/ModelInfer"
 _STATUS = b"grpc-status"
-_TIMEOUT_SECONDS = 60.0
 _HEADER_TABLE_SIZE = 1
 _LENGTH_BYTES = 4
 
 
-class Channel(asyncio.Protocol):
-    """One connection with so many calls under way.
+class Channel(Connection):
+    """So many calls under way at a time.
 
     Parameters
     ----------
@@ -46,9 +34,7 @@ class Channel(asyncio.Protocol):
     """
 
     def __init__(self, head: bytes, messages: Sequence[bytes], first: int, calls: int) -> None:
-        self.seconds: list[float] = []
-        self.statuses: Counter[str] = Counter()
-        self.ended = asyncio.get_running_loop().create_future()
+        super().__init__()
         self._head = head
         self._messages = messages
         self._next = first
@@ -57,18 +43,16 @@ class Channel(asyncio.Protocol):
         self._sent_at: dict[int, float] = {}
         self._window = frames.DEFAULT_WINDOW_BYTES
         self._waiting = 0
-        self._last = False
         self._reader = frames.FrameReader()
         list(self._reader.read(frames.PREFACE))  # a server sends none
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def begin(self) -> None:
         """Greet, and make the first calls."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own, of no class of asyncio's
         most = frames.MAX_WINDOW_BYTES
         settings = frames.write_settings({_HEADER_TABLE_SIZE: 0, frames.INITIAL_WINDOW_SIZE: most})
         more = frames.write_number(most - frames.DEFAULT_WINDOW_BYTES)
         greeting = [frames.PREFACE, settings, frames.write_frame(frames.WINDOW_UPDATE, 0, 0, more)]
-        self._transport.write(b"".join([*greeting, *(self._call() for _ in range(self._calls))]))
+        self.transport.write(b"".join([*greeting, *(self._call() for _ in range(self._calls))]))
 
     def data_received(self, data: bytes) -> None:
         """Count answers that are whole, and make the next calls."""
@@ -88,32 +72,13 @@ class Channel(asyncio.Protocol):
                 waiting, self._waiting = self._waiting, 0
                 out += [self._call() for _ in range(waiting)]
             elif frame.kind in (frames.RST_STREAM, frames.GOAWAY):
-                self._fail(ConnectionError(f"the server ended a stream or all of them: {frame}"))
-        self._transport.write(b"".join(out))
-        if self._last and not self._sent_at and not self.ended.done():
+                self.fail(ConnectionError(f"the server ended a stream or all of them: {frame}"))
+        self.transport.write(b"".join(out))
+        if self.last and not self._sent_at and not self.ended.done():
             self.ended.set_result(None)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Say so where an answer was still awaited."""
-        self._fail(ConnectionError(f"the server closed a connection in use: {exc}"))
-
-    def reset(self) -> None:
-        """Forget what was measured so far."""
-        self.seconds.clear()
-        self.statuses.clear()
-
-    def stop(self) -> None:
-        """Let the calls under way be the last."""
-        self._last = True
-
-    def drop(self) -> None:
-        """Let go of the connection, whatever is under way."""
-        self._transport.abort()
-        if not self.ended.cancel() and not self.ended.cancelled():
-            self.ended.exception()  # taken note of; the first that was raised is told
-
     def _call(self) -> bytes:
-        if self._last:
+        if self.last:
             return b""
         message = self._messages[self._next % len(self._messages)]
         if len(message) > self._window:
@@ -129,10 +94,6 @@ class Channel(asyncio.Protocol):
     def _answered(self, frame: frames.Frame, now: float) -> None:
         self.seconds.append(now - self._sent_at.pop(frame.stream))
         self.statuses[status_of(frame.payload)] += 1
-
-    def _fail(self, error: Exception) -> None:
-        if not self.ended.done():
-            self.ended.set_exception(error)
 
 
 def status_of(block: bytes) -> str:
@@ -190,52 +151,17 @@ async def drive(
 ) -> Load:
     """Load a server for ``seconds`` with ``calls`` in all under way on ``connections``."""
     host, _, port = target.rpartition(":")
-    loop = asyncio.get_running_loop()
+    head = call_headers(target)
     prepared = [b"\0" + len(message).to_bytes(4, "big") + message for message in messages]
-    measured = {name: psutil.Process(pid) for name, pid in (pids or {}).items()}
-    channels: list[Channel] = []
-    for place in range(connections):
-        first = place * len(prepared) // connections
-        channel = partial(Channel, call_headers(target), prepared, first, calls // connections)
-        channels.append((await loop.create_connection(channel, host, int(port)))[1])
-    try:
-        await _wait(channels, warm_up_seconds)
-        for one in channels:
-            one.reset()
-        before, own, began = _cpu_seconds(measured), time.process_time(), time.perf_counter()
-        await _wait(channels, seconds)
-        ended, own, after = time.perf_counter(), time.process_time() - own, _cpu_seconds(measured)
-        times = np.concatenate([one.seconds for one in channels]) * 1000
-        statuses = sum((one.statuses for one in channels), Counter[str]())
-        for one in channels:
-            one.stop()
-        await asyncio.wait_for(asyncio.gather(*(one.ended for one in channels)), _TIMEOUT_SECONDS)
-    finally:
-        for one in channels:
-            one.drop()
-    return Load(
-        connections=connections,
-        requests=len(times),
-        seconds=ended - began,
-        p50_ms=float(np.quantile(times, 0.5)),
-        p99_ms=float(np.quantile(times, 0.99)),
-        cpu_seconds={name: after[name] - before[name] for name in before},
-        generator_cpu_seconds=own,
-        statuses=dict(statuses),
+    firsts = [place * len(prepared) // connections for place in range(connections)]
+    return await load.drive(
+        host,
+        int(port),
+        [partial(Channel, head, prepared, first, calls // connections) for first in firsts],
+        seconds=seconds,
+        warm_up_seconds=warm_up_seconds,
+        pids=pids,
     )
-
-
-async def _wait(channels: Sequence[Channel], seconds: float) -> None:
-    """Let time pass, or tell the error where a connection ends."""
-    ended = [one.ended for one in channels]
-    done, _ = await asyncio.wait(ended, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for one in done:
-        one.result()
-
-
-def _cpu_seconds(measured: Mapping[str, psutil.Process]) -> dict[str, float]:
-    times = {name: process.cpu_times() for name, process in measured.items()}
-    return {name: float(taken.user + taken.system) for name, taken in times.items()}
 
 
 def run(
@@ -255,26 +181,16 @@ def run(
     RuntimeError
         with what the generator said where it failed.
     """
-    command = [sys.executable, "-m", "bench.grpc_load", target, str(messages), f"--seconds={seconds}"]
-    command += [f"--connections={connections}", f"--calls={calls}", f"--warm-up={warm_up_seconds}"]
-    command += [f"--pid={name}={pid}" for name, pid in (pids or {}).items()]
-    limit_seconds = warm_up_seconds + seconds + 2 * _TIMEOUT_SECONDS
-    done = subprocess.run(command, check=False, capture_output=True, timeout=limit_seconds)
-    if done.returncode:
-        raise RuntimeError(f"load on {target} failed: {done.stderr.decode()[-1000:]}")
-    return msgspec.json.decode(done.stdout, type=Load)
+    arguments = [target, str(messages), f"--connections={connections}", f"--calls={calls}"]
+    return load.run("bench.grpc_load", arguments, seconds=seconds, warm_up_seconds=warm_up_seconds, pids=pids)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Drive as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m bench.grpc_load")
+    parser = load.command_line("bench.grpc_load")
     parser.add_argument("target", metavar="HOST:PORT")
     parser.add_argument("messages", type=Path)
-    parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--calls", type=int, default=1, help="under way at once, on all connections together")
-    parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--warm-up", type=float, default=0.0)
-    parser.add_argument("--pid", action="append", default=[], metavar="NAME=PID")
     given = parser.parse_args(arguments)
     driving = drive(
         given.target,
@@ -283,10 +199,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         calls=given.calls,
         seconds=given.seconds,
         warm_up_seconds=given.warm_up,
-        pids={name: int(pid) for name, _, pid in (pair.partition("=") for pair in given.pid)},
+        pids=dict(given.pid),
     )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.stdout.write(msgspec.json.encode(runner.run(driving)).decode() + "\n")
+    load.tell(driving)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import bundles, rig
-from bench.load import Load, run
+from bench.http_load import run
+from bench.load import Load
 from bench.peers import noop
 from bench.peers.noop_server import DECLARED
 

@@ -1,10 +1,10 @@
-"""Load over HTTP from a process of its own, so that making requests is nobody's CPU time but its own.
+"""Load from a process of its own, so that making it is nobody's CPU time but its own.
 
-Closed loop: each connection is kept alive and sends its next request when the answer to the last has
-come. A warm-up is not counted. The measured processes' CPU time is read at both ends of the interval.
+Closed loop: each connection sends its next request when one of its own is answered. A warm-up is not
+counted. The measured processes' CPU time is read at both ends of the interval.
 
-`run` starts it; by hand it is ``python -m bench.load URL BODIES --connections N --seconds S --pid NAME=PID``,
-with BODIES a file of request bodies, one a line, and prints a `Load` as JSON.
+What is sent is for `bench.http_load` and `bench.grpc_load` to say; each is started by its `run`, and by hand
+with ``python -m``: it then prints a `Load` as JSON.
 """
 
 import argparse
@@ -13,22 +13,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import cast
-from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
 import psutil
 import uvloop
 
-_HEAD_END = b"\r\n\r\n"
-_LENGTH = b"content-length:"
 _TIMEOUT_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
-_FIRST = asyncio.FIRST_COMPLETED
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -54,54 +48,36 @@ class Load(msgspec.Struct, frozen=True):
         return {name: 1000 * taken / self.requests for name, taken in self.cpu_seconds.items()}
 
 
-class Caller(asyncio.Protocol):
-    """One connection.
+class Connection(asyncio.Protocol):
+    """Sends and counts; made on the event loop.
 
-    Parameters
-    ----------
-    requests : whole requests, sent in turn
-    first : place in them of the first to be sent
+    ``seconds`` are those of each answer, ``statuses`` what they were; ``ended`` is done when nothing is under
+    way after `stop`, or has the error that ended it.
     """
 
-    def __init__(self, requests: Sequence[bytes], first: int) -> None:
+    def __init__(self) -> None:
         self.seconds: list[float] = []
-        self.statuses: Counter[bytes] = Counter()
-        self.ended = asyncio.get_running_loop().create_future()
-        self._requests = requests
-        self._next = first
-        self._last = False
-        self._received = b""
-        self._sent_at = 0.0
+        self.statuses: Counter[str] = Counter()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.last = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the first request."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own, of no class of asyncio's
-        self._send()
+        """Send what is first."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's own, of no class of asyncio's
+        self.begin()
 
-    def data_received(self, data: bytes) -> None:
-        """Count an answer that is whole, and send the next request."""
-        self._received = received = self._received + data if self._received else data
-        head_end = received.find(_HEAD_END)
-        try:
-            whole = head_end >= 0 and len(received) >= head_end + 4 + content_length(received[:head_end])
-        except ValueError as error:
-            self.ended.set_exception(error)
-            return
-        if not whole:
-            return
-        self.seconds.append(time.perf_counter() - self._sent_at)
-        self.statuses[received[9:12]] += 1
-        self._received = b""
-        if self._last:
-            self.ended.set_result(None)
-            self._transport.close()
-        else:
-            self._send()
+    def begin(self) -> None:
+        """Send what is first."""
+        raise NotImplementedError
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say so where an answer was still awaited."""
+        self.fail(ConnectionError(f"the server closed a connection in use: {exc}"))
+
+    def fail(self, error: Exception) -> None:
+        """End with this."""
         if not self.ended.done():
-            self.ended.set_exception(ConnectionError(f"the server closed a connection in use: {exc}"))
+            self.ended.set_exception(error)
 
     def reset(self) -> None:
         """Forget what was measured so far."""
@@ -109,117 +85,68 @@ class Caller(asyncio.Protocol):
         self.statuses.clear()
 
     def stop(self) -> None:
-        """Let the request under way be the last."""
-        self._last = True
+        """Let what is under way be the last."""
+        self.last = True
 
     def drop(self) -> None:
         """Let go of the connection, whatever is under way."""
-        self._transport.abort()
+        self.transport.abort()
         if not self.ended.cancel() and not self.ended.cancelled():
             self.ended.exception()  # taken note of; the first that was raised is told
 
-    def _send(self) -> None:
-        request = self._requests[self._next % len(self._requests)]
-        self._next += 1
-        self._sent_at = time.perf_counter()
-        self._transport.write(request)
-
-
-def content_length(head: bytes) -> int:
-    """Length of the body that follows the head of a response.
-
-    Raises
-    ------
-    ValueError
-        where the head does not say, as none of the servers measured here does.
-
-    >>> content_length(b"HTTP/1.1 200 OK\\r\\nContent-Length: 17")
-    17
-    """
-    lowered = head.lower()
-    place = lowered.find(_LENGTH)
-    if place < 0:
-        raise ValueError(f"expected a response with a Content-Length, got {head!r}")
-    return int(lowered[place + len(_LENGTH) :].split(b"\r\n", 1)[0])
-
-
-def http_request(url: str, body: bytes, headers: Sequence[str] = (), place: int = 0) -> bytes:
-    """A POST of JSON, as bytes; ``{place}`` in a header is the request's own number.
-
-    >>> http_request("http://localhost:1/predict", b"{}", ["Idempotency-Key: {place}"], 7).splitlines()[4]
-    b'Idempotency-Key: 7'
-    """
-    parts = urlsplit(url)
-    further = "".join(f"{header.replace('{place}', str(place))}\r\n" for header in headers)
-    head = (
-        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{further}\r\n"
-    )
-    return head.encode() + body
-
 
 async def drive(
-    url: str,
-    bodies: Sequence[bytes],
+    host: str,
+    port: int,
+    connections: Sequence[Callable[[], Connection]],
     *,
-    connections: int,
     seconds: float,
     requests: int | None = None,
     warm_up_seconds: float = 0.0,
     pids: Mapping[str, int] | None = None,
-    headers: Sequence[str] = (),
 ) -> Load:
     """Load a server for ``seconds``, or until so many ``requests`` are answered if that is sooner."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or 80
     loop = asyncio.get_running_loop()
-    prepared = [http_request(url, body, headers, place) for place, body in enumerate(bodies)]
     measured = {name: psutil.Process(pid) for name, pid in (pids or {}).items()}
-    callers: list[Caller] = []
-    for place in range(connections):
-        caller = partial(Caller, prepared, place * len(prepared) // connections)
-        callers.append((await loop.create_connection(caller, host, port))[1])
+    driven = [(await loop.create_connection(connection, host, port))[1] for connection in connections]
     try:
-        await _wait(callers, warm_up_seconds)
-        for one in callers:
+        await _wait(driven, warm_up_seconds)
+        for one in driven:
             one.reset()
         before, own, began = _cpu_seconds(measured), time.process_time(), time.perf_counter()
-        await _wait(callers, seconds, requests)
+        await _wait(driven, seconds, requests)
         ended, own, after = time.perf_counter(), time.process_time() - own, _cpu_seconds(measured)
-        times = np.concatenate([one.seconds for one in callers]) * 1000
-        statuses = sum((one.statuses for one in callers), Counter[bytes]())
-        await _end(callers)
+        times = np.concatenate([one.seconds for one in driven]) * 1000
+        statuses = sum((one.statuses for one in driven), Counter[str]())
+        for one in driven:
+            one.stop()
+        await asyncio.wait_for(asyncio.gather(*(one.ended for one in driven)), _TIMEOUT_SECONDS)
     finally:
-        for one in callers:
+        for one in driven:
             one.drop()
     return Load(
-        connections=connections,
+        connections=len(driven),
         requests=len(times),
         seconds=ended - began,
         p50_ms=float(np.quantile(times, 0.5)),
         p99_ms=float(np.quantile(times, 0.99)),
         cpu_seconds={name: after[name] - before[name] for name in before},
         generator_cpu_seconds=own,
-        statuses={status.decode(): count for status, count in statuses.items()},
+        statuses=dict(statuses),
     )
 
 
-async def _wait(callers: Sequence[Caller], seconds: float, requests: int | None = None) -> None:
+async def _wait(driven: Sequence[Connection], seconds: float, requests: int | None = None) -> None:
     """Let time pass; sooner where enough is answered, or an error where a connection ends."""
     until = time.perf_counter() + seconds
+    first = asyncio.FIRST_COMPLETED
     while (left := until - time.perf_counter()) > 0:
-        if requests is not None and sum(len(one.seconds) for one in callers) >= requests:
+        if requests is not None and sum(len(one.seconds) for one in driven) >= requests:
             return
         step = left if requests is None else min(left, _LOOK_SECONDS)
-        done, _ = await asyncio.wait([one.ended for one in callers], timeout=step, return_when=_FIRST)
+        done, _ = await asyncio.wait([one.ended for one in driven], timeout=step, return_when=first)
         for ended in done:
             ended.result()
-
-
-async def _end(callers: Sequence[Caller]) -> None:
-    for one in callers:
-        one.stop()
-    await asyncio.wait_for(asyncio.gather(*(one.ended for one in callers)), _TIMEOUT_SECONDS)
 
 
 def _cpu_seconds(measured: Mapping[str, psutil.Process]) -> dict[str, float]:
@@ -228,61 +155,52 @@ def _cpu_seconds(measured: Mapping[str, psutil.Process]) -> dict[str, float]:
 
 
 def run(
-    url: str,
-    bodies: Path,
+    module: str,
+    arguments: Sequence[str],
     *,
-    connections: int,
     seconds: float,
-    requests: int | None = None,
-    warm_up_seconds: float = 0.0,
-    pids: Mapping[str, int] | None = None,
-    headers: Sequence[str] = (),
+    warm_up_seconds: float,
+    pids: Mapping[str, int] | None,
 ) -> Load:
-    """`drive` in a process of its own.
+    """What a generator measured in a process of its own.
 
     Raises
     ------
     RuntimeError
         with what the generator said where it failed.
     """
-    command = [sys.executable, "-m", "bench.load", url, str(bodies), f"--connections={connections}"]
-    command += [f"--seconds={seconds}", f"--warm-up={warm_up_seconds}"]
+    command = [
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        f"--seconds={seconds}",
+        f"--warm-up={warm_up_seconds}",
+    ]
     command += [f"--pid={name}={pid}" for name, pid in (pids or {}).items()]
-    command += [f"--header={header}" for header in headers]
-    if requests is not None:
-        command.append(f"--requests={requests}")
     limit_seconds = warm_up_seconds + seconds + 2 * _TIMEOUT_SECONDS
     done = subprocess.run(command, check=False, capture_output=True, timeout=limit_seconds)
     if done.returncode:
-        raise RuntimeError(f"load on {url} failed: {done.stderr.decode()[-1000:]}")
+        raise RuntimeError(f"{module} {' '.join(arguments)} failed: {done.stderr.decode()[-1000:]}")
     return msgspec.json.decode(done.stdout, type=Load)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Drive as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m bench.load")
-    parser.add_argument("url")
-    parser.add_argument("bodies", type=Path)
+def command_line(module: str) -> argparse.ArgumentParser:
+    """The options that every generator has."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--requests", type=int)
     parser.add_argument("--warm-up", type=float, default=0.0)
-    parser.add_argument("--pid", action="append", default=[], metavar="NAME=PID")
-    parser.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'")
-    given = parser.parse_args(arguments)
-    driving = drive(
-        given.url,
-        given.bodies.read_bytes().splitlines(),
-        connections=given.connections,
-        seconds=given.seconds,
-        requests=given.requests,
-        warm_up_seconds=given.warm_up,
-        pids={name: int(pid) for name, _, pid in (pair.partition("=") for pair in given.pid)},
-        headers=given.header,
-    )
+    parser.add_argument("--pid", action="append", default=[], type=_named_pid, metavar="NAME=PID")
+    return parser
+
+
+def _named_pid(text: str) -> tuple[str, int]:
+    name, _, pid = text.partition("=")
+    return name, int(pid)
+
+
+def tell(driving: Coroutine[None, None, Load]) -> None:
+    """Drive, and print what was measured."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.stdout.write(msgspec.json.encode(runner.run(driving)).decode() + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -16,7 +16,7 @@ import psutil
 
 from atalaia.runtime.machine import Machine
 from bench import bundles, memory_monitors, rig
-from bench.load import run
+from bench.http_load import run
 
 STEP_ROWS = 100_000
 STEPS = 20

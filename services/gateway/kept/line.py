@@ -16,8 +16,8 @@ _log = structlog.get_logger()
 Argument = bytes | str | int
 
 _AGAIN_SECONDS = 0.02
-_MOST_TOLD = 1_000
-"""So much of what Redis could not be told is kept for when it can."""
+_MOST_TOLD = 5_000
+"""So much of what Redis could not be told is kept for when it can: more than is in flight, by default."""
 _READ_BYTES = 65_536
 _NO_ANSWER = object()
 

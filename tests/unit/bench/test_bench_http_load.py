@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.load import Load, drive, http_request
+from bench.http_load import drive, http_request
+from bench.load import Load
 
 BODIES = (b'{"row":0}', b'{"row":1}', b'{"row":2}')
 
