@@ -17,10 +17,8 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import skl2onnx
 import sklearn
-from skl2onnx.common.data_types import FloatTensorType
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
 
@@ -31,6 +29,7 @@ from atalaia.bundles.manifest import Feature, Manifest, ModelFile
 from atalaia.errors import BundleError
 from atalaia.inference.rows import Rows
 from recipes import Progress, unseen
+from recipes.trees import to_onnx
 
 FILE = "elec/elec.csv.gz"
 FEATURES = ("period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
@@ -147,26 +146,13 @@ def train(
     return build_bundle(
         out,
         manifest=_manifest(training, reference),
-        model=_to_onnx(tree, market),
+        model=to_onnx(tree, market.features),
         rows=Rows(numeric=reference.features.astype(np.float64)),
         labels=reference.labels,
         sections=[("How it is watched", WATCHED), _accuracy(tree, training, reference, later)],
         notes=[TERMS],
         replace=replace,
     )
-
-
-def _to_onnx(tree: DecisionTreeClassifier, market: HalfHours) -> bytes:
-    """The tree as ONNX, checked against scikit-learn on every row."""
-    inputs = [("input", FloatTensorType([None, len(FEATURES)]))]
-    converted: bytes = skl2onnx.to_onnx(
-        tree, initial_types=inputs, options={"zipmap": False}, target_opset=17
-    ).SerializeToString()
-    session = onnxruntime.InferenceSession(converted, providers=["CPUExecutionProvider"])
-    (label,) = session.run(["label"], {"input": market.features})
-    if not np.array_equal(label, tree.predict(market.features)):
-        raise BundleError(f"skl2onnx {skl2onnx.__version__} made a tree that answers otherwise")
-    return converted
 
 
 def _manifest(training: HalfHours, reference: HalfHours) -> Manifest:

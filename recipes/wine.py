@@ -13,10 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import skl2onnx
 import sklearn
-from skl2onnx.common.data_types import FloatTensorType
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.tree import DecisionTreeClassifier
 
@@ -28,6 +26,7 @@ from atalaia.bundles.reference import Answers
 from atalaia.errors import BundleError
 from atalaia.inference.rows import Rows
 from recipes import Progress, unseen
+from recipes.trees import to_onnx
 
 FILE = "wine/winequality-red.csv"
 FEATURES = (
@@ -150,7 +149,7 @@ def train(
     return build_bundle(
         out,
         manifest=manifest,
-        model=_to_onnx(tree, wines),
+        model=to_onnx(tree, np.concatenate([wines.weak, wines.strong])),
         rows=Rows(numeric=wines.training.astype(np.float64)),
         answers=_out_of_fold(wines, classes, progress),
         sections=_sections(figures, sweep),
@@ -200,20 +199,6 @@ def _out_of_fold(wines: Wines, classes: tuple[int, ...], progress: Progress) -> 
         labels=np.searchsorted(np.array(classes), wines.training_quality),
         probabilities=probabilities,
     )
-
-
-def _to_onnx(tree: DecisionTreeClassifier, wines: Wines) -> bytes:
-    """The tree as ONNX, checked against scikit-learn on every row."""
-    inputs = [("input", FloatTensorType([None, len(FEATURES)]))]
-    converted: bytes = skl2onnx.to_onnx(
-        tree, initial_types=inputs, options={"zipmap": False}, target_opset=17
-    ).SerializeToString()
-    session = onnxruntime.InferenceSession(converted, providers=["CPUExecutionProvider"])
-    for rows in (wines.weak, wines.strong):
-        (label,) = session.run(["label"], {"input": rows})
-        if not np.array_equal(label, tree.predict(rows)):
-            raise BundleError(f"skl2onnx {skl2onnx.__version__} made a tree that answers otherwise")
-    return converted
 
 
 def _manifest(

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import skl2onnx
 import sklearn
-from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
@@ -24,6 +22,7 @@ from atalaia.bundles.reference import Answers
 from atalaia.errors import BundleError
 from atalaia.inference.rows import Rows
 from recipes import Progress, unseen
+from recipes.trees import to_onnx
 from recipes.wine import FEATURES, MONITORS, TRAINED_UP_TO_ALCOHOL, WATCHED, Float32Array, Wines
 
 TREES, DEPTH, SEED, FOLDS = 100, 8, 42, 5
@@ -49,7 +48,7 @@ def train(
     return build_bundle(
         out,
         manifest=_manifest(wines),
-        model=_to_onnx(forest, wines),
+        model=to_onnx(forest, np.concatenate([wines.weak, wines.strong])),
         rows=Rows(numeric=wines.training.astype(np.float64)),
         answers=_out_of_fold(wines, progress),
         sections=[("How it is watched", WATCHED), ("Errors of the forest", _errors(forest, wines))],
@@ -71,19 +70,6 @@ def _out_of_fold(wines: Wines, progress: Progress) -> Answers:
         values[unseen_rows] = _fit(wines.training[seen], quality[seen]).predict(wines.training[unseen_rows])
         progress("out-of-fold values", done, FOLDS)
     return Answers(scores=values, labels=quality)
-
-
-def _to_onnx(forest: RandomForestRegressor, wines: Wines) -> bytes:
-    """The forest as ONNX, checked against scikit-learn on every row."""
-    inputs = [("input", FloatTensorType([None, len(FEATURES)]))]
-    converted: bytes = skl2onnx.to_onnx(forest, initial_types=inputs, target_opset=17).SerializeToString()
-    session = onnxruntime.InferenceSession(converted, providers=["CPUExecutionProvider"])
-    for rows in (wines.weak, wines.strong):
-        (value,) = session.run(["variable"], {"input": rows})
-        worst = float(np.abs(value[:, 0] - forest.predict(rows)).max())
-        if worst > 1e-4:
-            raise BundleError(f"skl2onnx {skl2onnx.__version__} made a forest that is {worst:.2g} off")
-    return converted
 
 
 def _manifest(wines: Wines) -> Manifest:
