@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -14,6 +14,8 @@ from atalaia.runtime.jars import fetch_jars
 from atalaia.runtime.java import find_java
 from atalaia.runtime.ports import free_port
 from atalaia.runtime.supervisor import Supervisor
+
+Say = Callable[[str], None]
 
 settings.register_profile("ci", derandomize=True)
 """The same examples each time, so that whoever looks at a failure sees it; elsewhere they are new ones."""
@@ -67,3 +69,18 @@ def empty_redis_url(redis_url: str) -> str:
     with contextlib.closing(redis.Redis.from_url(redis_url)) as store:
         store.flushall()
     return redis_url
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Say:
+    """Writes a line to the terminal, past the capture."""
+    plugins = request.config.pluginmanager
+    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+
+    def write(line: str) -> None:
+        assert reporter is not None
+        assert capture is not None
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(line)
+
+    return write

@@ -4,7 +4,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ from atalaia.stream.headers import MARK
 from atalaia.stream.ledger import read_facts, read_topic
 from atalaia.stream.publishing import publish
 from atalaia.topics import DRIFT, PREDICTIONS, REQUESTS
+from tests.conftest import Say
 
 from .checks import Oracle, Predicted, Verdict, judge
 from .counting import read_counts
@@ -45,23 +46,6 @@ SHORT = (
     ("wipe Redis",),
     ("cut Redis back",),
 )
-
-Say = Callable[[str], None]
-
-
-@pytest.fixture
-def say(request: pytest.FixtureRequest) -> Say:
-    """Writes a line to the terminal, past the capture."""
-    plugins = request.config.pluginmanager
-    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
-
-    def write(line: str) -> None:
-        assert reporter is not None
-        assert capture is not None
-        with capture.global_and_fixture_disabled():
-            reporter.write_line(line)
-
-    return write
 
 
 @pytest.fixture

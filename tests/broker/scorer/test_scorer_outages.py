@@ -15,6 +15,7 @@ from atalaia.conservation import Report, examine
 from atalaia.runtime.machine import Machine
 from atalaia.stream.ledger import read_facts
 from atalaia.topics import REQUESTS
+from tests.conftest import Say
 
 from .log import Log, row
 
@@ -24,23 +25,6 @@ REPLIES_AFTER_KILL_SECONDS = 10.0
 PREDICTIONS_AFTER_KILL_SECONDS = 15.0
 REPLIES_AFTER_STOP_SECONDS = 1.0
 BACKLOG = 2_000
-
-Say = Callable[[str], None]
-
-
-@pytest.fixture
-def say(request: pytest.FixtureRequest) -> Say:
-    """Writes a line to the terminal, past the capture."""
-    plugins = request.config.pluginmanager
-    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
-
-    def write(line: str) -> None:
-        assert reporter is not None
-        assert capture is not None
-        with capture.global_and_fixture_disabled():
-            reporter.write_line(line)
-
-    return write
 
 
 @pytest.fixture
