@@ -24,7 +24,7 @@ from services.gateway.grpc.turn import Turn
 from services.gateway.http.routes.oip import PLATFORM, find_served
 from services.gateway.inference.callers import Outcome, Tell
 from services.gateway.inference.intake import Asked, Intake
-from services.gateway.inference.way import ask, begin, conclude
+from services.gateway.way import ask, begin, conclude
 
 _NAME = "/inference.GRPCInferenceService/"
 _Handler = Callable[[Turn, Head, bytes], None]

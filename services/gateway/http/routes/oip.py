@@ -11,12 +11,13 @@ from atalaia.bundles.manifest import ContextColumn, Feature
 from atalaia.inference.binary import EXTENSION, to_json, wanted_outputs, with_bytes
 from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
+from services.gateway.http.inferring import infer
 from services.gateway.http.responses import json_response, octets, raw_json
 from services.gateway.inference.answers import select_outputs, selection
 from services.gateway.inference.intake import Asked, Intake
 from services.gateway.inference.served import Served
-from services.gateway.inference.way import Reader, infer
 from services.gateway.problems import ModelNotReady
+from services.gateway.way import Reader
 
 PLATFORM = "onnx_onnxv1"
 EXTENSIONS = ["model_repository", EXTENSION]

@@ -9,12 +9,12 @@ from starlette.routing import Route
 
 from services.gateway.calls import Call, routes_of
 from services.gateway.gateway import Gateway
+from services.gateway.http.inferring import infer
 from services.gateway.http.responses import json_response, raw_json
 from services.gateway.http.routes.oip import find_served
 from services.gateway.inference.answers import plain_row, plain_rows
 from services.gateway.inference.intake import Intake
 from services.gateway.inference.served import Served
-from services.gateway.inference.way import infer
 
 
 def routes(gateway: Gateway) -> list[Route]:
