@@ -86,6 +86,8 @@ class ResultKeeper:
                 "group.id": f"{self._kafka.topic_prefix}gateway-results",
                 "partition.assignment.strategy": "range",
                 "session.timeout.ms": 6_000,
+                # Also how long the group waits for one that began to join and is gone, as of a killed Kafka.
+                "max.poll.interval.ms": 15_000,
                 "heartbeat.interval.ms": 500,
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 20,
