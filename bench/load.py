@@ -12,6 +12,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import cast
@@ -48,7 +49,7 @@ class Load(msgspec.Struct, frozen=True):
         return {name: 1000 * taken / self.requests for name, taken in self.cpu_seconds.items()}
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, ABC):
     """Sends and counts; made on the event loop.
 
     ``seconds`` are those of each answer, ``statuses`` what they were; ``ended`` is done when nothing is under
@@ -62,13 +63,13 @@ class Connection(asyncio.Protocol):
         self.last = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send what is first."""
+        """Begin."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's own, of no class of asyncio's
         self.begin()
 
+    @abstractmethod
     def begin(self) -> None:
         """Send what is first."""
-        raise NotImplementedError
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say so where an answer was still awaited."""
@@ -169,14 +170,8 @@ def run(
     RuntimeError
         with what the generator said where it failed.
     """
-    command = [
-        sys.executable,
-        "-m",
-        module,
-        *arguments,
-        f"--seconds={seconds}",
-        f"--warm-up={warm_up_seconds}",
-    ]
+    command = [sys.executable, "-m", module, *arguments]
+    command += [f"--seconds={seconds}", f"--warm-up={warm_up_seconds}"]
     command += [f"--pid={name}={pid}" for name, pid in (pids or {}).items()]
     limit_seconds = warm_up_seconds + seconds + 2 * _TIMEOUT_SECONDS
     done = subprocess.run(command, check=False, capture_output=True, timeout=limit_seconds)
